@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'ACTS', 'WIDTH_STEP', 'FORMAT', 'check_int', 'Block', 'Key', 'Architecture']
 
-# %% ../nbs/01_arch.ipynb #380e4c3a
+# %% ../nbs/01_arch.ipynb #e299f4e7
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-# %% ../nbs/01_arch.ipynb #8f1b1203
+# %% ../nbs/01_arch.ipynb #27128331
 KINDS = ('conv', 'irb', 'fused_irb', 'skip', 'tail')
 ACTS = ('relu', 'relu6', 'swish', 'hard_swish', 'gelu')
 WIDTH_STEP = 8  # timm's blocks round hidden widths to this, and tensor cores want it
@@ -117,7 +117,7 @@ class Block:
         if self.stride > 1: bits.append(f'stride {self.stride}')
         return ' '.join(bits + ['SE']*self.se + ['unpadded']*(not self.padded))
 
-# %% ../nbs/01_arch.ipynb #c35abfd5
+# %% ../nbs/01_arch.ipynb #a32708a7
 _KEY = re.compile(r'(?P<kind>[a-z_]+)-(?P<c_in>\d+)-(?P<c_out>\d+)(?:-h(?P<hidden>\d+))?-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<act>[a-z0-9_]+?)(?P<se>-se)?(?P<unpadded>-unpadded)?@(?P<resolution>\d+)')
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Key:
         "Multiply-accumulates of the block where it stands."
         return self.block.macs(self.resolution)
 
-# %% ../nbs/01_arch.ipynb #c4866d0d
+# %% ../nbs/01_arch.ipynb #6ca66ebe
 FORMAT = 'nas_workbench.Architecture.1'
 
 def _divide(channels:float) -> int:
@@ -282,7 +282,7 @@ class Architecture:
         "What changes from this architecture to `other`, in words; empty when nothing does."
         return tuple(_diff(self, other))
 
-# %% ../nbs/01_arch.ipynb #8d6ed908
+# %% ../nbs/01_arch.ipynb #d226cdbf
 def _from_gpunet(layers:Sequence[dict]) -> Architecture:
     kinds = [d.get('layer_type') for d in layers]
     if kinds[:2] != ['data', 'head'] or kinds[-1:] != ['tail']: raise ValueError(f"the layer list runs {', '.join(map(str, kinds[:2]))} … {kinds[-1] if kinds else ''}: a GPUNet list begins with data and head and ends with tail")
@@ -315,7 +315,7 @@ def _to_gpunet(a:Architecture) -> Iterator[dict]:
                | dict(kernel_size=b.kernel, act=b.act) | se | {'stage': stage} | ({'padded': b.padded} if odd else {}))
     yield dict(layer_type='tail', num_in_channels=a.tail.c_in, num_out_channels=a.tail.hidden, num_classes=a.classes)
 
-# %% ../nbs/01_arch.ipynb #94998596
+# %% ../nbs/01_arch.ipynb #652b6d84
 def _changes(a:Block, b:Block) -> str:
     "From `a` to `b` in words."
     if 'skip' in (a.kind, b.kind): return f"{a.describe()} → {b.describe()}"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PRESETS', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 
-# %% ../nbs/02_space.ipynb #ee9ce328
+# %% ../nbs/02_space.ipynb #28b71402
 import json
 import random
 import tomllib
@@ -17,7 +17,7 @@ from typing import Any, Iterator, Sequence
 
 from .arch import WIDTH_STEP, Architecture, Block, Key, check_int
 
-# %% ../nbs/02_space.ipynb #ea924f5a
+# %% ../nbs/02_space.ipynb #18644f1b
 @dataclass(frozen=True)
 class Choice:
     "One candidate of a layer: a block, or a block whose hidden width is searched."
@@ -92,7 +92,7 @@ class Layer:
     def __contains__(self, block:Block) -> bool:
         return self.skippable if block.kind == 'skip' else any(block in c for c in self.choices)
 
-# %% ../nbs/02_space.ipynb #1299b86b
+# %% ../nbs/02_space.ipynb #ed37ddd8
 @dataclass(frozen=True)
 class Stage:
     "A row of the table: layers of one kind."
@@ -228,7 +228,7 @@ class SearchSpace:
         stages = tuple(made(f'stage {n}', Stage, s) for n,s in enumerate(d.pop('stages'), 1))
         return cls(stem=stem, stages=stages, **d)
 
-# %% ../nbs/02_space.ipynb #c9c5fc06
+# %% ../nbs/02_space.ipynb #ceff57c5
 def _prunet(name:str, layers:tuple[int, ...]) -> SearchSpace:
     "Table 1 with this many layers in stages 2 to 6."
     rows = [('fused_irb', 64, 2, 'swish'), ('fused_irb', 96, 2, 'swish'), ('irb', 160, 2, 'swish'), ('irb', 288, 1, 'relu'), ('irb', 448, 2, 'relu')]
