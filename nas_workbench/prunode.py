@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['carry', 'Prunode', 'literal']
 
-# %% ../nbs/07_prunode.ipynb #e1328d6a
+# %% ../nbs/07_prunode.ipynb #4e7c95f4
 from typing import Any, cast
 
 import torch
@@ -18,7 +18,7 @@ from .blocks import build_block
 from .masks import MaskState, settled, update_masks
 from .space import Choice
 
-# %% ../nbs/07_prunode.ipynb #519eae51
+# %% ../nbs/07_prunode.ipynb #3e10d5e0
 def _rows(h:Tensor) -> Tensor:
     "An image batch as a matrix (pixels, channels); free of copies in channels-last layout."
     return h.permute(0, 2, 3, 1).reshape(-1, h.shape[1])
@@ -53,7 +53,7 @@ class _Split(torch.autograd.Function):
         torch.mm(large.t(), x[:, s:], out=dw[:, s:])
         return _image(dx, ctx.shape), dw, None
 
-# %% ../nbs/07_prunode.ipynb #c194c7db
+# %% ../nbs/07_prunode.ipynb #10547d4c
 class _Gated(torch.autograd.Function):
     "The projections of the first `s` hidden channels and of all, each channel weighed by a gate per image."
     @staticmethod
@@ -78,7 +78,7 @@ class _Gated(torch.autograd.Function):
         dw[:, :s] += torch.einsum('boc,bc->oc', e_s, g_s)
         return _image(dx, ctx.shape), dw, torch.einsum('boc,oc->bc', e_s, w[:, :s]), torch.einsum('boc,oc->bc', e_l, w), None
 
-# %% ../nbs/07_prunode.ipynb #f9413482
+# %% ../nbs/07_prunode.ipynb #93296eb0
 def carry(source:nn.Module, target:nn.Module) -> nn.Module:
     "Copy into every parameter and buffer of `target` the leading part of its namesake in `source`."
     have = source.state_dict()
@@ -189,14 +189,14 @@ class Prunode(nn.Module):
 
     def extract(self, width:int) -> nn.Module:
         "The plain block of this width with its share of the weights."
-        found = carry(self.block, build_block(self.choice.at(width)))
+        found = carry(self.block, build_block(self.choice.at(width)).to(self.weight))
         norm = cast(Any, found).bn3 if self.choice.block.kind == 'irb' else cast(Any, found).bn2
         stats = self._stats(width)
         norm.running_mean.copy_(stats.running_mean)
         norm.running_var.copy_(stats.running_var)
         return found
 
-# %% ../nbs/07_prunode.ipynb #d0d6bad3
+# %% ../nbs/07_prunode.ipynb #1fe0d5da
 def literal(node:Prunode, x:Tensor, p:Tensor) -> Tensor:
     "`node(x, p)` as two masked copies over all channels."
     b,kind,train = cast(Any, node.block),node.choice.block.kind,node.training
