@@ -9,13 +9,13 @@ __all__ = ['PRESETS', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 import json
 import random
 import tomllib
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from .arch import WIDTH_STEP, Architecture, Block, Key, check_int
+from .arch import MOST, WIDTH_STEP, Architecture, Block, Key, check_int, parse_json
 
 # %% ../nbs/02_space.ipynb #18644f1b
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Choice:
         if g % WIDTH_STEP: raise ValueError(f"granularity is {g}: use a multiple of {WIDTH_STEP}")
         if g and (not h or h % g): raise ValueError(f"the maximum width {h} is not a multiple of the granularity {g}: change one of them")
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         "Hidden widths from narrow to wide."
         g = self.granularity
@@ -79,10 +79,16 @@ class Layer:
         b = self.choices[0].block
         return b.stride == 1 and b.c_in == b.c_out and b.padded
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[Block, ...]:
         "Every block the layer may end with, the skip last."
         found = tuple(c.at(w) for c in self.choices for w in c.widths)
+        return found + ((Block.skip(found[0].c_in),) if self.skippable else ())
+
+    @property
+    def ends(self) -> tuple[Block, ...]:
+        "Of each choice the narrowest and the widest block, the skip last: the extremes of everything that grows with the width."
+        found = tuple(c.at(w) for c in self.choices for w in (c.widths[0], c.widths[-1]))
         return found + ((Block.skip(found[0].c_in),) if self.skippable else ())
 
     def size(self) -> int:
@@ -108,11 +114,13 @@ class Stage:
 
     def __post_init__(self):
         if self.kind not in ('conv', 'irb', 'fused_irb'): raise ValueError(f"kind is {self.kind!r}: a stage is of kind conv, irb or fused_irb")
-        check_int('layers', self.layers)
-        if not isinstance(self.expansion, (int, float)) or not self.expansion > 0: raise ValueError(f"expansion is {self.expansion!r}: use a number above 0")
-        for name in ('kernels', 'se'):
+        check_int('layers', self.layers, most=1000)
+        if type(self.skip) is not bool: raise ValueError(f"skip is {self.skip!r}: use true or false")
+        if type(self.expansion) not in (int, float) or not 0 < self.expansion <= MOST: raise ValueError(f"expansion is {self.expansion!r}: use a number above 0, such as 8")
+        for name,kind,like in (('kernels', int, '[3, 5]'), ('se', bool, '[false, true]')):
             value = getattr(self, name)
-            if isinstance(value, (str, int)) or not value or len(set(value)) != len(value): raise ValueError(f"{name} is {value!r}: use a list of different values")
+            if not isinstance(value, (list, tuple)) or not value or any(type(o) is not kind for o in value) or len(set(value)) != len(value):
+                raise ValueError(f"{name} is {value!r}: use a list of different values, such as {like}")
             object.__setattr__(self, name, tuple(value))
 
 @dataclass(frozen=True)
@@ -130,6 +138,9 @@ class SearchSpace:
     def __post_init__(self):
         object.__setattr__(self, 'stages', tuple(self.stages))
         for name in ('resolution', 'features', 'classes', 'granularity'): check_int(name, getattr(self, name))
+        if self.granularity % WIDTH_STEP: raise ValueError(f"granularity is {self.granularity}: use a multiple of {WIDTH_STEP}")
+        if type(self.enumerated) is not bool: raise ValueError(f"enumerated is {self.enumerated!r}: use true or false")
+        if not isinstance(self.name, str) or not self.name: raise ValueError(f"name is {self.name!r}: use some text")
         if not self.stages: raise ValueError(f"space {self.name!r} has no stages: give at least one")
         self.largest()  # an impossible space fails here, with the layer named
 
@@ -179,12 +190,12 @@ class SearchSpace:
 
     def largest(self) -> Architecture:
         "The network with the most parameters in every layer."
-        return self.architecture([max(o.blocks, key=Block.params) for o in self.layers])
+        return self.architecture([max(o.ends, key=Block.params) for o in self.layers])
 
     def smallest(self) -> Architecture:
         "The network with the fewest parameters in every layer, every layer skipped that may be; the first stays if all could go."
-        blocks = [min(o.blocks, key=Block.params) for o in self.layers]
-        if all(b.kind == 'skip' for b in blocks): blocks[0] = min(self.layers[0].blocks[:-1], key=Block.params)
+        blocks = [min(o.ends, key=Block.params) for o in self.layers]
+        if all(b.kind == 'skip' for b in blocks): blocks[0] = min(self.layers[0].ends[:-1], key=Block.params)
         return self.architecture(blocks)
 
     def __contains__(self, a:Architecture) -> bool:
@@ -214,18 +225,24 @@ class SearchSpace:
     @classmethod
     def from_dict(cls, d:dict[str, Any]) -> 'SearchSpace':
         "A space from parsed TOML or JSON; an unknown field raises."
-        d = dict(d)
-        for where,o,known in [('the space', d, fields(cls)), ('stem', d.get('stem', {}), fields(Block)), *((f'stage {n}', s, fields(Stage)) for n,s in enumerate(d.get('stages', ()), 1))]:
+        if not isinstance(d, dict): raise ValueError(f"the space is {d!r}: use a table with name, resolution, stem and stages")
+        def known(where:str, of:Any, o:Any) -> dict[str, Any]:
             if not isinstance(o, dict): raise ValueError(f"{where} is {o!r}: use a table of fields")
-            odd = [k for k in o if k not in {f.name for f in known}]
-            if odd: raise ValueError(f"{where}: unknown field {odd[0]!r}, use {', '.join(f.name for f in known)}")
-        missing = [k for k in ('name', 'resolution', 'stem', 'stages') if k not in d]
-        if missing: raise ValueError(f"the space lacks {', '.join(missing)}: it needs name, resolution, stem and stages")
-        def made(where:str, make:Any, o:dict) -> Any:
-            try: return make(**o)
-            except (ValueError, TypeError) as e: raise ValueError(f"{where}: {e}") from None
-        stem = made('stem', Block, {'kind': 'conv', 'c_in': 3} | d.pop('stem'))
-        stages = tuple(made(f'stage {n}', Stage, s) for n,s in enumerate(d.pop('stages'), 1))
+            odd = [k for k in o if k not in {f.name for f in fields(of)}]
+            if odd: raise ValueError(f"{where}: unknown field {odd[0]!r}, use {', '.join(f.name for f in fields(of))}")
+            needed = [f.name for f in fields(of) if f.default is MISSING]
+            missing = [k for k in needed if k not in o]
+            if missing: raise ValueError(f"{where} lacks {', '.join(missing)}: it needs {', '.join(needed)}")
+            return o
+        def made(where:str, of:Any, o:Any) -> Any:
+            o = known(where, of, o)
+            try: return of(**o)
+            except ValueError as e: raise ValueError(f"{where}: {e}") from None
+        d = dict(known('the space', cls, d))
+        stem,rows = d.pop('stem'),d.pop('stages')
+        if not isinstance(rows, (list, tuple)): raise ValueError(f"stages is {rows!r}: use a list of tables, one per stage")
+        stem = made('stem', Block, {'kind': 'conv', 'c_in': 3} | stem if isinstance(stem, dict) else stem)
+        stages = tuple(made(f'stage {n}', Stage, o) for n,o in enumerate(rows, 1))
         return cls(stem=stem, stages=stages, **d)
 
 # %% ../nbs/02_space.ipynb #ceff57c5
@@ -256,7 +273,7 @@ def space(
 def _from_file(path:Path) -> SearchSpace:
     if path.suffix not in ('.toml', '.json'): raise ValueError(f"there is no search space {str(path)!r}: use {', '.join(PRESETS)}, or the path of a TOML or JSON file")
     if not path.is_file(): raise ValueError(f"there is no file {str(path)!r}: give the path of a TOML or JSON file that describes a space, or use {', '.join(PRESETS)}")
-    try: d = tomllib.loads(path.read_text()) if path.suffix == '.toml' else json.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as e: raise ValueError(f"{path} is not valid {path.suffix[1:].upper()}: {e}") from None
-    if not isinstance(d, dict): raise ValueError(f"{path} holds a {type(d).__name__}: use a table with name, resolution, stem and stages")
-    return SearchSpace.from_dict(d)
+    try: d = tomllib.loads(path.read_text()) if path.suffix == '.toml' else parse_json(path.read_text())
+    except ValueError as e: raise ValueError(f"{path} is not valid {path.suffix[1:].upper()}: {e}") from None
+    try: return SearchSpace.from_dict(d)
+    except ValueError as e: raise ValueError(f"{path}: {e}") from None
