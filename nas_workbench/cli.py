@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'ArchFile', 'arch_app', 'sentence', 'nwb', 'main', 'read_architecture', 'arch_table', 'arch_show', 'arch_diff']
 
-# %% ../nbs/50_cli.ipynb #f3ad00bc
+# %% ../nbs/50_cli.ipynb #99b9281c
 import errno
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .extras import MissingExtra
 
-# %% ../nbs/50_cli.ipynb #503b1e45
+# %% ../nbs/50_cli.ipynb #6a36b66c
 def sentence(e:BaseException) -> str:
     "What went wrong, without Python around it."
     if isinstance(e, OSError) and e.strerror: return f"{e.filename}: {e.strerror}" if e.filename else e.strerror
@@ -50,7 +50,7 @@ def main() -> None:
     "The program `nwb`."
     app(prog_name='nwb')
 
-# %% ../nbs/50_cli.ipynb #29ee2536
+# %% ../nbs/50_cli.ipynb #d05e6e2a
 ArchFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='JSON of an Architecture, or a GPUNet layer list.')]
 
 def _group(name:str, text:str) -> typer.Typer:
@@ -72,7 +72,7 @@ def read_architecture(path:Path) -> Any:
 def arch_table(a:Any) -> list[str]:
     "A line per layer: what it is, the side of its input, its parameters and MACs; then the sums."
     names = ['stem', *(f'{s}.{a.stages[:l].count(s)}' for l,s in enumerate(a.stages)), 'tail']
-    rows = [(n, k.block.describe(), str(k.resolution), f'{k.block.params():,}', f'{k.macs():,}') for n,k in zip(names, a.keys())]
+    rows = [(n, k.block.describe().replace('stride ', 's'), str(k.resolution), f'{k.block.params():,}', f'{k.macs():,}') for n,k in zip(names, a.keys())]
     rows = [('layer', 'block', 'side', 'params', 'MACs'), *rows, ('', f'{len(a.blocks)} blocks, {a.classes} classes', '', f'{a.params():,}', f'{a.macs():,}')]
     wide = [max(map(len, o)) for o in zip(*rows)]
     return [' '.join(o.ljust(w) if i < 2 else o.rjust(w) for i,(o,w) in enumerate(zip(r, wide))).rstrip() for r in rows]
