@@ -6,7 +6,7 @@
 __all__ = ['NOTE', 'CONF', 'CSS', 'JS', 'page_name', 'sections', 'readme', 'project_root', 'write_readme', 'below_title', 'page',
            'names', 'names_page', 'source_page', 'processed', 'book', 'build']
 
-# %% ../nbs/51_docs.ipynb #0a949254
+# %% ../nbs/51_docs.ipynb #849f66cc
 import ast
 import html
 import json
@@ -16,14 +16,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from .extras import need
 
-# %% ../nbs/51_docs.ipynb #fb57f579
+# %% ../nbs/51_docs.ipynb #4b610892
 def page_name(notebook:str) -> str:
     "The page of a notebook, both relative to their folder and without suffix."
     folder,_,name = notebook.rpartition('/')
@@ -33,7 +33,7 @@ def sections(
     sidebar:dict,             # `sidebar.yml`, parsed
     notebooks:Sequence[str],  # Relative to `nbs`
 ) -> list[tuple[str, list[str]]]:  # The sections in order, each with its notebooks
-    "The book's order; a line `auto: 'search/*'` stands for all that match and have no line of their own."
+    "The book's order; a line `auto: 'search/*'` stands for all in that folder that match and have no line of their own."
     entries = [(o['section'], c if isinstance(c, str) else c['auto'], isinstance(c, dict)) for o in sidebar['website']['sidebar']['contents'] if isinstance(o, dict) for c in o['contents']]
     loose = [o for o in sidebar['website']['sidebar']['contents'] if isinstance(o, str)]
     named = {*loose, *(o for _,o,auto in entries if not auto)}
@@ -42,14 +42,14 @@ def sections(
     book:dict[str, list[str]] = {o: [] for o,_,_ in entries}
     taken = {*named}
     for section,pattern,auto in entries:
-        found = [o for o in sorted(notebooks) if o not in taken and fnmatch(o, pattern)] if auto else [pattern]
+        found = [o for o in sorted(notebooks) if o not in taken and o.count('/') == pattern.count('/') and fnmatch(o, pattern)] if auto else [pattern]
         taken |= {*found}
         book[section] += found
     missing = [o for o in notebooks if o not in taken]
     if missing: raise ValueError(f"{missing[0]} is in no section of nbs/sidebar.yml: add a line for it")
     return list(book.items())
 
-# %% ../nbs/51_docs.ipynb #aa3a2d62
+# %% ../nbs/51_docs.ipynb #b56c7e43
 _LINK = re.compile(r'(!?\[[^\]]*\]\(|(?:src|srcset|href)=")(?!\w+:|/|#)([^)"\s]+)')
 _DIRECTIVE = re.compile(r'^#\|[^\n]*\n?', re.MULTILINE)
 NOTE = '<!-- Written from nbs/index.ipynb by `nwb docs readme`: edit that. -->\n'
@@ -76,7 +76,7 @@ def readme(nb:dict) -> str:
             parts += filter(None, map(_plain, cell.get('outputs', [])))
     return NOTE + '\n' + '\n\n'.join(parts) + '\n'
 
-# %% ../nbs/51_docs.ipynb #9b9769cd
+# %% ../nbs/51_docs.ipynb #91adcefe
 def project_root(
     start:str|Path='.',  # Where to begin; then its parents
 ) -> Path:
@@ -97,7 +97,7 @@ def write_readme(
     else: file.write_text(new, encoding='utf-8')
     return file
 
-# %% ../nbs/51_docs.ipynb #16720ffe
+# %% ../nbs/51_docs.ipynb #69f5d167
 def _front(cell:dict) -> dict[str, str]:
     with need('docs'): import yaml
     return yaml.safe_load(_text(cell['source']).strip().strip('-')) or {}
@@ -107,13 +107,15 @@ def below_title(notebook:dict) -> str:
     first = next((_text(c['source']) for c in notebook['cells'] if c['cell_type'] == 'markdown' and re.match(r'# ', _text(c['source']))), '')
     return re.sub(r'\A# [^\n]*\n*((>[^\n]*\n?)+|\Z|(?=\n*[^>]))', '', first).strip()
 
-def _symbol(text:str, level:int, up:str) -> str:
-    "`show_doc`'s markdown with its heading at `level` and its source link to our page of the module."
+def _symbol(text:str, level:int, up:str, about:dict[str, str]) -> str:
+    "`show_doc`'s markdown with its heading at `level`, its source link to our page of the module, and the members of a class."
     name = m[1].replace('\\', '') if (m := re.search(r'^#+ (.+)$', text, re.MULTILINE)) else ''
     link = re.search(r'\[source\]\(\S*?nas_workbench/(\S+?)\.py#L(\w+)\)', text)
     body = re.sub(r'\A-*\s*(\[source\][^\n]*\n)?\s*(#+ [^\n]*\n)?', '', text).strip()
     source = f'<a class="source" href="{up}sources/{link[1]}.html#L-{link[2]}">source</a>' if link else ''
-    return f'<span id="{html.escape(name.lower())}"></span>\n\n{"#"*min(level, 6)} `{name}`\n\n{source}\n\n{body}'
+    rows = [f'| <span id="{n.lower()}"></span>`{n.removeprefix(name + ".")}` | {o.replace("|", chr(92) + "|")} |' for n,o in about.items() if n.startswith(name + '.')]
+    members = '\n'.join(['', '', '| member | |', '|---|---|', *rows]) if rows else ''
+    return f'<span id="{html.escape(name.lower())}"></span>\n\n{"#"*min(level, 6)} `{name}`\n\n{source}\n\n{body}{members}'
 
 _FIGURE,_WIDGET = 'application/vnd.plotly.v1+json','application/vnd.jupyter.widget-view+json'
 
@@ -137,13 +139,15 @@ def page(
     intro:str='',          # From `below_title`
     name:str='page',       # Its `page_name`
     top:str='../',         # From the folder of the pages to the top of the site
+    about:dict[str, str]|None=None, # From `names`: what this page describes, fields and methods too
+    anchors:Collection[str]=(),     # Where names are described: `page.html#name`
 ) -> dict:                 # For MyST-NB
     "A processed notebook as a page."
     up,level = '../'*name.count('/'),1
     def fix(text:str) -> str:
-        text = re.sub(r'\]\(/+([\w./-]+\.html(?:#[\w.]*)?)\)', lambda m: f']({up or "./"}{m[1]})', text)
+        text = re.sub(r'\[([^\]]*)\]\(/+([\w./-]+\.html#[\w.]*)\)', lambda m: f'[{m[1]}]({up}{m[2]}){{.external}}' if m[2] in anchors else m[1], text)
         text = re.sub(r'\]\((?:\.\./)+(CONTRIBUTING|CHANGELOG)\.md\)', lambda m: f']({up}{m[1].lower()}.md)', text)
-        return _relink(text, lambda o: re.sub(r'[^/#]+\.ipynb', lambda m: page_name(m[0]) + '.ipynb', o) if '.ipynb' in o else o)
+        return _relink(text, lambda o: up + top + 'index.ipynb' if o.rpartition('/')[2] == 'index.ipynb' else re.sub(r'[^/#]+\.ipynb', lambda m: page_name(m[0]) + '.ipynb', o))
     cells = []
     for c in nb['cells']:
         source = _text(c['source'])
@@ -160,7 +164,7 @@ def page(
             outputs = [{k:v for k,v in o.items() if k != 'execution_count'} | ({'execution_count': None} if o['output_type'] == 'execute_result' else {}) for o in c.get('outputs', [])]
             if re.search(r'^show_doc\(', source, re.MULTILINE):
                 texts = [_text(o['data']['text/markdown']) for o in outputs if 'text/markdown' in o.get('data', {})]
-                cells += [_cell('markdown', fix(_symbol(o, level + 1, up + top))) for o in texts]
+                cells += [_cell('markdown', fix(_symbol(o, level + 1, up + top, about or {}))) for o in texts]
                 continue
             silent = re.search(r'^#\|\s*(echo:\s*false|hide_input)', source, re.MULTILINE)
             for o in outputs:
@@ -169,7 +173,7 @@ def page(
     kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
     return {'cells': [c | {'id': f'c{i}'} for i,c in enumerate(cells)], 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}
 
-# %% ../nbs/51_docs.ipynb #c9961b25
+# %% ../nbs/51_docs.ipynb #cb43a4e7
 def _first(node:Any) -> str: return (ast.get_docstring(node) or '').partition('\n')[0]
 
 def _comment(line:str) -> str:
@@ -187,7 +191,7 @@ def names(source:str) -> Iterator[tuple[str, str]]:
         yield node.name, _first(node)
         for o in node.body if isinstance(node, ast.ClassDef) else []:
             if isinstance(o, ast.FunctionDef) and not o.name.startswith('_'): yield f'{node.name}.{o.name}', _first(o)
-            elif isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name) and (about := _comment(lines[o.end_lineno - 1])): yield f'{node.name}.{o.target.id}', about
+            elif isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name) and (about := _comment(lines[(o.end_lineno or o.lineno) - 1])): yield f'{node.name}.{o.target.id}', about
 
 def names_page(
     modules:dict[str, str],  # Room to source
@@ -197,11 +201,11 @@ def names_page(
     parts = ['# All names\n\n*Every room and every public name in it, with its first line*']
     for room,source in modules.items():
         link = f"[`nas_workbench.{room}`]({pages[room]}.ipynb)" if room in pages else f'`nas_workbench.{room}`'
-        rows = [f'| [`{n}`](../sources/{room.replace(".", "/")}.html#{n}) | {about.replace("|", chr(92) + "|")} |' for n,about in names(source)]
+        rows = [f'| [`{n}`](../sources/{room.replace(".", "/")}.html#{n}){{.external}} | {about.replace("|", chr(92) + "|")} |' for n,about in names(source)]
         parts += [f'## {room}', f'{_first(ast.parse(source))}. See {link}.', '\n'.join(['| name | |', '|---|---|', *rows]) if rows else '']
     return '\n\n'.join(o for o in parts if o) + '\n'
 
-# %% ../nbs/51_docs.ipynb #65a959fd
+# %% ../nbs/51_docs.ipynb #18a412fb
 def source_page(room:str, source:str) -> str:
     "A module as a page of highlighted source; `#L-12` and `#Block.out` lead to their lines."
     with need('docs'):
@@ -212,13 +216,14 @@ def source_page(room:str, source:str) -> str:
     at = {}
     for node in ast.parse(source).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)): at[node.name] = node.lineno
-        for o in node.body if isinstance(node, ast.ClassDef) else []:
-            if isinstance(o, ast.FunctionDef): at[f'{node.name}.{o.name}'] = o.lineno
-            elif isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name): at[f'{node.name}.{o.target.id}'] = o.lineno
+        if isinstance(node, ast.ClassDef):
+            for o in node.body:
+                if isinstance(o, ast.FunctionDef): at[f'{node.name}.{o.name}'] = o.lineno
+                elif isinstance(o, ast.AnnAssign) and isinstance(o.target, ast.Name): at[f'{node.name}.{o.target.id}'] = o.lineno
     for name,line in at.items(): body = body.replace(f'<a id="L-{line}"', f'<a id="{name}"></a><a id="L-{line}"', 1)
     return f'---\norphan: true\n---\n\n# nas_workbench.{room}\n\n```{{raw}} html\n{body.replace("```", "&#96;&#96;&#96;")}\n```\n'
 
-# %% ../nbs/51_docs.ipynb #ac225e69
+# %% ../nbs/51_docs.ipynb #8dae7558
 CONF = '''
 project = html_title = {title!r}
 version = release = {version!r}
@@ -229,12 +234,13 @@ html_theme = 'furo'
 html_static_path = ['_static']
 html_css_files = ['pages.css']
 html_show_sourcelink = html_copy_source = html_show_sphinx = False
+html_show_search_summary = False  # it would fetch pages, which a browser refuses for files
 html_theme_options = {{'navigation_with_keys': True}}
-pygments_style,pygments_dark_style = 'friendly','monokai'
+pygments_style,pygments_dark_style = 'friendly','github-dark'
 nb_execution_mode = 'off'
 nb_ipywidgets_js = {{}}
 nb_merge_streams = True
-myst_enable_extensions = ['dollarmath', 'amsmath', 'html_image']
+myst_enable_extensions = ['dollarmath', 'amsmath', 'html_image', 'attrs_inline']
 myst_heading_anchors = 4
 suppress_warnings = ['myst.header', 'mystnb.unknown_mime_type', 'misc.highlighting_failure']
 
@@ -245,11 +251,6 @@ def mathml(self, node, display):
     self.body.append(convert(node.astext().strip(), display=display))
     raise SkipNode
 
-def to_html(app, env, node, contnode):
-    "A link to a page's own anchor, as nbdev writes them: Sphinx knows its labels only. tests/test_docs.py follows them all."
-    from docutils.nodes import reference
-    if '.html' in node['reftarget']: return reference('', '', contnode, refuri=node['reftarget'], internal=True)
-
 def scripts(app, pagename, templatename, context, doctree):
     if 'class="plotly-figure"' in (context.get('body') or ''):
         app.add_js_file('plotly.min.js', priority=800)
@@ -258,24 +259,26 @@ def scripts(app, pagename, templatename, context, doctree):
 def setup(app):
     app.add_html_math_renderer('mathml', (lambda self,node: mathml(self, node, 'inline'), None), (lambda self,node: mathml(self, node, 'block'), None))
     app.connect('html-page-context', scripts)
-    app.connect('missing-reference', to_html)
     app.config.html_math_renderer = 'mathml'
 '''
 
 CSS = '''
-body { --code-font-size: 85%; --font-stack: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
+body { --code-font-size: 81%; --font-stack: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
 .content { width: 50em; }
+h1 { font-size: 2.2em; } h2 { font-size: 1.6em; } h3 { font-size: 1.25em; } h4, h5, h6 { font-size: 1.1em; }
+h3 code, h4 code { background: none !important; border: 0; padding: 0 !important; }
 .cell { margin-bottom: 1em; }
 div.cell div.cell_input { border: 0; border-left: 3px solid var(--color-brand-primary); border-radius: 0; background: none; }
-div.cell div.cell_output { margin-top: .3em; overflow-x: auto; }
-div.cell div.cell_output pre { border: 0; }
-div.cell div.cell_output .output.text_plain, div.cell div.cell_output .output.stream { background: none; border: 0; opacity: .85; }
-div.cell div.cell_output .output .highlight { background: none; }
-a.source { float: right; font-size: 80%; margin-top: -2.6em; }
+div.cell div.cell_output { margin-top: .2em; overflow-x: auto; }
+div.cell div.cell_output .output { margin: 0; background: none; border: 0; }
+div.cell div.cell_output .highlight { margin: 0; background: none; }
+div.cell div.cell_output pre { border: 0; background: none; padding: .4em .9em; margin: 0; opacity: .85; }
+a.source { float: right; font-size: 80%; margin-top: -2.4em; }
 p.control { font-style: italic; opacity: .7; }
 .plotly-figure { width: 100%; }
 .plotly-figure script { display: none; }
-table.docutils { font-size: 88%; }
+table.docutils { font-size: 88%; margin-left: 0; }
+table.docutils td:first-child code { white-space: nowrap; }
 math[display="block"] { margin: 1em 0; }
 '''
 
@@ -345,20 +348,22 @@ def book(root:Path, proc:Path, src:Path) -> None:
         o.parent.mkdir(parents=True, exist_ok=True)
         o.write_text(text, encoding='utf-8')
     notebooks = sorted(o.relative_to(proc).as_posix() for o in proc.rglob('*.ipynb'))
+    modules = _modules(root)
+    home = {room: page_name(m[1]) for room,text in modules.items() if (m := re.search(r'# %% [./]*nbs/(\S+\.ipynb)', text))}
+    anchors = {f'{home[room]}.html#{n.lower()}' for room,text in modules.items() if room in home for n,_ in names(text)}
     for name in notebooks:
-        nb = page(load(proc/name), below_title(load(root/'nbs'/name)), page_name(name))
+        about = dict(o for room,text in modules.items() if home.get(room) == page_name(name) for o in names(text))
+        nb = page(load(proc/name), below_title(load(root/'nbs'/name)), page_name(name), about=about, anchors=anchors)
         if name != 'index.ipynb': save(pages/f'{page_name(name)}.ipynb', json.dumps(nb))
     for o in proc.rglob('*'):
         if o.is_file() and o.suffix in ('.svg', '.png', '.jpg', '.gif', '.webp'):
             (pages/o.relative_to(proc)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(o, pages/o.relative_to(proc))
 
-    modules = _modules(root)
-    home = {room: page_name(m[1]) for room,text in modules.items() if (m := re.search(r'# %% [./]*nbs/(\S+\.ipynb)', text))}
     save(pages/'names.md', names_page(modules, home))
     for room,text in modules.items(): save(src/'sources'/(room.replace('.', '/') + '.md'), source_page(room, text))
     extra = [o for o in ('CONTRIBUTING', 'CHANGELOG') if (root/f'{o}.md').exists()]
-    for o in extra: save(pages/f'{o.lower()}.md', (root/f'{o}.md').read_text(encoding='utf-8'))
+    for name in extra: save(pages/f'{name.lower()}.md', (root/f'{name}.md').read_text(encoding='utf-8'))
 
     order = sections(yaml.safe_load((root/'nbs'/'sidebar.yml').read_text(encoding='utf-8')), notebooks)
     trees = []
@@ -367,7 +372,7 @@ def book(root:Path, proc:Path, src:Path) -> None:
         if caption == 'The API': listed = ['pages/names', *listed]
         if i == len(order) - 1: listed += [f'pages/{o.lower()}' for o in extra]
         if listed: trees.append(_toctree(caption, listed))
-    front = page(load(proc/'index.ipynb'), below_title(load(root/'nbs'/'index.ipynb')), 'index', top='')
+    front = page(load(proc/'index.ipynb'), below_title(load(root/'nbs'/'index.ipynb')), 'index', top='', anchors=anchors)
     for c in front['cells']:
         c['source'] = _relink(c['source'].replace('](./', ']('), lambda o: f'pages/{o}') if c['cell_type'] == 'markdown' else c['source']
     front['cells'].append(_cell('markdown', '\n'.join(trees), id='toc'))
