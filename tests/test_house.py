@@ -13,6 +13,7 @@ MAP = '''
 0 | arch             |
 0 | space            | arch
 0 | events           | arch
+0 | masks            |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -44,7 +45,7 @@ MAP = '''
 5 | docs             |
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = 'extras arch space events search.schedule search.prune record views workbench sweep report docs cli'.split()
+TORCHLESS = 'extras arch space events masks search.schedule search.prune record views workbench sweep report docs cli'.split()
 
 def read_map(text=MAP):
     "{room: its tier} and {room: the rooms it may import}."
