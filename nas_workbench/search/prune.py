@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Candidates', 'Cut', 'Insert', 'judge']
 
-# %% ../../nbs/search/02_prune.ipynb #2d5e6f6d
+# %% ../../nbs/search/02_prune.ipynb #7ee8303e
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..space import SKIP, strongest
 
-# %% ../../nbs/search/02_prune.ipynb #37dc24f3
+# %% ../../nbs/search/02_prune.ipynb #dcb7bd85
 @dataclass(frozen=True)
 class Candidates:
     "What one layer holds when it is judged."
