@@ -68,7 +68,7 @@ class Layer:
     def __post_init__(self):
         if not self.choices: raise ValueError("a layer without choices: give at least one")
         shapes = {(c.block.c_in, c.block.c_out, c.block.stride) for c in self.choices}
-        if len(shapes) > 1: raise ValueError(f"the choices disagree on (channels in, channels out, stride): {', '.join(map(str, sorted(shapes)))}; every block of a layer has the same input and output")
+        if len(shapes) > 1: raise ValueError(f"the choices disagree on (channels in, channels out, stride): {', '.join(map(str, sorted(shapes)))}; all in a layer have the same input and output")
         if self.skippable and not self.keeps_shape:
             b = self.choices[0].block
             raise ValueError(f"goes from {b.c_in} to {b.c_out} channels with stride {b.stride} and may be skipped: only a layer with stride 1 that keeps its channels can be, set skippable to false")
@@ -267,7 +267,7 @@ def space(
 ) -> SearchSpace:
     "The search space of this name."
     found = PRESETS.get(str(name)) or _from_file(Path(name))
-    asked = {k: v for k,v in dict(classes=classes, resolution=resolution).items() if v is not None}
+    asked:dict[str, Any] = {k: v for k,v in dict(classes=classes, resolution=resolution).items() if v is not None}
     return replace(found, **asked) if asked else found
 
 def _from_file(path:Path) -> SearchSpace:
