@@ -121,7 +121,8 @@ class Block:
         return ' '.join(bits + ['SE']*self.se + ['unpadded']*(not self.padded))
 
 # %% ../nbs/01_arch.ipynb #a32708a7
-_KEY = re.compile(r'(?P<kind>[a-z_]+)-(?P<c_in>\d+)-(?P<c_out>\d+)(?:-h(?P<hidden>\d+))?-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<act>[a-z0-9_]+?)(?P<se>-se)?(?P<unpadded>-unpadded)?@(?P<resolution>\d+)')
+_KEY = re.compile(r'(?P<kind>[a-z_]+)-(?P<c_in>\d+)-(?P<c_out>\d+)(?:-h(?P<hidden>\d+))?-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<act>[a-z0-9_]+?)'
+                  r'(?P<se>-se)?(?P<unpadded>-unpadded)?@(?P<resolution>\d+)')
 
 @dataclass(frozen=True)
 class Key:
@@ -216,7 +217,8 @@ class Architecture:
         if self.tail.c_in != c: raise ValueError(f"the tail takes {self.tail.c_in} channels but {c} arrive from layer {len(self.blocks)-1}: make them agree")
 
     def _derived_stages(self) -> tuple[int, ...]:
-        stages,stage = [],0
+        stages:list[int] = []
+        stage = 0
         for b in self.blocks:
             if not stages or b.stride > 1 or b.c_in != b.c_out: stage += 1
             stages.append(stage)
@@ -317,9 +319,10 @@ def _check_gpunet(d:dict) -> None:
     if odd: raise ValueError(f"unknown field {odd[0]!r}: a GPUNet layer of type {d['layer_type']} has {', '.join(needs + may)}")
 
 def _gpunet_block(d:dict) -> Block:
-    kind,ci,s,r = d['layer_type'],d['num_in_channels'],d['stride'],d.get('expansion')
-    inner = {}
+    kind,ci,s = d['layer_type'],d['num_in_channels'],d['stride']
+    inner:dict[str, Any] = {}
     if kind != 'conv':
+        r = d['expansion']
         check_int('num_in_channels', ci)
         if type(r) not in (int, float) or not 0 < r <= MOST: raise ValueError(f"expansion is {r!r}: use a number above 0, such as 6")
         inner = dict(hidden=_divide(ci*r), se=d['use_se'])

@@ -91,9 +91,11 @@ def paired(o):
     return [paired(v) for v in o] if isinstance(o, list) else o
 
 NONSENSE = st.one_of(
-    st.sampled_from([None, True, False, 0, 1, -1, 2, 3, 4, 8, 10**6, 10**30, -10**30, 10**400, 0., 1., 1.5, 1e308, float('nan'), float('inf'), -float('inf'), '', '3', 'conv', 'irb', 'skip', 'tail', 'relu',
+    st.sampled_from([None, True, False, 0, 1, -1, 2, 3, 4, 8, 10**6, 10**30, -10**30, 10**400,
+                     0., 1., 1.5, 1e308, float('nan'), float('inf'), -float('inf'), '', '3', 'conv', 'irb', 'skip', 'tail', 'relu',
                      'ä\udc80', [], {}, [[]], [3], [[3, 5]], [True, True], {'a': 1}, Pairs(), [None]*3]),
-    st.integers(), st.floats(), st.text(max_size=5), st.recursive(st.none() | st.booleans() | st.integers(), lambda o: st.lists(o, max_size=3) | st.dictionaries(st.text(max_size=3), o, max_size=3), max_leaves=5)).map(paired)
+    st.integers(), st.floats(), st.text(max_size=5),
+    st.recursive(st.none() | st.booleans() | st.integers(), lambda o: st.lists(o, max_size=3) | st.dictionaries(st.text(max_size=3), o, max_size=3), max_leaves=5)).map(paired)
 
 def places(o, at=()):
     "The path of every value inside `o`."
@@ -203,10 +205,16 @@ def test_not_an_architecture(text):
     assert 'the architecture is not JSON' in str(e.value) or "this version reads 'nas_workbench.Architecture.1'" in str(e.value)
 
 @pytest.mark.parametrize('change, message', [
-    (lambda o: 7, 'a GPUNet list is'), (lambda o: {'layers': o}, 'a GPUNet list is'), (lambda o: [*o, 3], 'a GPUNet list is'), (lambda o: o[1:], 'begins with data and head'), (lambda o: o[:2], 'begins with data and head'),
+    (lambda o: 7, 'a GPUNet list is'),
+    (lambda o: {'layers': o}, 'a GPUNet list is'),
+    (lambda o: [*o, 3], 'a GPUNet list is'),
+    (lambda o: o[1:], 'begins with data and head'),
+    (lambda o: o[:2], 'begins with data and head'),
     (lambda o: [{'layer_type': 'data'}, *o[1:]], "data: 'img_resolution' is missing"), (lambda o: [o[0], {'layer_type': 'head'}, *o[2:]], "head: 'num_in_channels' is missing"),
-    (lambda o: [*o[:-1], {'layer_type': 'tail', 'num_in_channels': 448, 'num_out_channels': 1280}], "tail: 'num_classes' is missing"), (lambda o: [*o[:2], o[2] | {'layer_type': 'dense'}, *o[3:]], "layer 0: layer_type is 'dense'"),
-    (lambda o: [*o[:3], o[3] | {'expansion': '4'}, *o[4:]], "layer 1: expansion is '4': use a number above 0"), (lambda o: [*o[:3], o[3] | {'expansion': float('nan')}, *o[4:]], 'layer 1: expansion is nan'),
+    (lambda o: [*o[:-1], {'layer_type': 'tail', 'num_in_channels': 448, 'num_out_channels': 1280}], "tail: 'num_classes' is missing"),
+    (lambda o: [*o[:2], o[2] | {'layer_type': 'dense'}, *o[3:]], "layer 0: layer_type is 'dense'"),
+    (lambda o: [*o[:3], o[3] | {'expansion': '4'}, *o[4:]], "layer 1: expansion is '4': use a number above 0"),
+    (lambda o: [*o[:3], o[3] | {'expansion': float('nan')}, *o[4:]], 'layer 1: expansion is nan'),
     (lambda o: [*o[:3], o[3] | {'expansion': 1e9}, *o[4:]], 'layer 1: expansion is 1000000000.0'), (lambda o: [*o[:3], o[3] | {'kernel': 3}, *o[4:]], "layer 1: unknown field 'kernel'"),
     (lambda o: [*o[:2], o[2] | {'stage': 'x'}, *o[3:]], "the stages are 'x', 2"), (lambda o: [o[0] | {'distill': True}, *o[1:]], 'without distillation')])
 def test_gpunet_lists_that_are_wrong(change, message):

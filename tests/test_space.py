@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from test_arch import mutated
 
 from nas_workbench.arch import Architecture, Block, Key
@@ -83,7 +82,8 @@ def test_a_network_one_step_outside_is_not_a_member(name):
         l = rng.choice([l for l,b in enumerate(a.blocks) if b.hidden] or [None])
         if l is None: continue
         b = a.blocks[l]
-        outside = [replace(b, hidden=b.hidden + 8 if s.granularity > 8 else s.layers[l].choices[0].widths[-1] + 8), replace(b, kernel=7), replace(b, act='gelu')] + ([replace(b, padded=False)] if b.stride == 2 else [])
+        outside = [replace(b, hidden=b.hidden + 8 if s.granularity > 8 else s.layers[l].choices[0].widths[-1] + 8), replace(b, kernel=7), replace(b, act='gelu')]
+        if b.stride == 2: outside.append(replace(b, padded=False))
         for o in outside: assert replace(a, blocks=(*a.blocks[:l], o, *a.blocks[l+1:]), resolution=512) not in replace(s, resolution=512)
         assert replace(a, resolution=512) in replace(s, resolution=512)
 
@@ -108,14 +108,30 @@ def test_any_change_of_a_space_is_read_or_refused(text):
     hash(s)
 
 WRONG = [
-    ('"irb"', '"mlp"', "stage 2: kind is 'mlp'"), ('layers = 2', 'layers = 0', 'stage 2: layers is 0'), ('layers = 2', 'layers = 1000000000', 'stage 2: layers is 1000000000: use a whole number from 1 to 1000'),
-    ('layers = 2', 'layers = true', 'stage 2: layers is True'), ('[3, 5]', '[3, 4]', 'stage 2, layer 1: kernel is 4: use an odd size'), ('[3, 5]', '[3, 3]', r'kernels is \[3, 3\]: use a list of different values'),
+    ('"irb"', '"mlp"', "stage 2: kind is 'mlp'"),
+    ('layers = 2', 'layers = 0', 'stage 2: layers is 0'),
+    ('layers = 2', 'layers = 1000000000', 'stage 2: layers is 1000000000: use a whole number from 1 to 1000'),
+    ('layers = 2', 'layers = true', 'stage 2: layers is True'),
+    ('[3, 5]', '[3, 4]', 'stage 2, layer 1: kernel is 4: use an odd size'),
+    ('[3, 5]', '[3, 3]', r'kernels is \[3, 3\]: use a list of different values'),
     ('[3, 5]', '"35"', "kernels is '35'"), ('[3, 5]', '[[3]]', r'kernels is \[\[3\]\]'), ('[false]', '[0]', r'se is \[0\]'), ('expansion = 4', 'expansion = nan', 'stage 1: expansion is nan'),
-    ('expansion = 4', 'expansion = inf', 'stage 1: expansion is inf'), ('expansion = 4', 'expansion = 0.1', 'layer 0: 0.1 times 16 channels is less than one step of 16'), ('expansion = 4', 'expansion = true', 'stage 1: expansion is True'),
-    ('expansion = 4', 'expansion = 1e5', 'hidden is 1600000: use a whole number from 1 to 1048576'), ('expansion = 4', 'skip = 1', 'stage 1: skip is 1'), ('expansion = 4', 'kernel = 3', "stage 1: unknown field 'kernel'"),
-    ('channels = 16, ', '', 'stage 1 lacks channels: it needs kind, channels, layers'), ('c_out = 16, ', '', 'stem lacks c_out'), ('c_out = 16', 'c_out = -16', 'stem: c_out is -16'), ('stride = 2}', 'stride = 0}', 'stem: stride is 0'),
-    ('"swish"', '"silu"', "stage 2, layer 1: act is 'silu': use one of relu"), ('granularity = 16', 'granularity = 12', 'granularity is 12: use a multiple of 8'), ('classes = 10', 'classes = 0', 'classes is 0'),
-    ('name = "small"', 'name = 3', 'name is 3'), ('name = "small"', '', 'the space lacks name'), ('resolution = 32', 'resolution = "32"', "resolution is '32'"), ('features = 64', 'feature = 64', "the space: unknown field 'feature'"),
+    ('expansion = 4', 'expansion = inf', 'stage 1: expansion is inf'),
+    ('expansion = 4', 'expansion = 0.1', 'layer 0: 0.1 times 16 channels is less than one step of 16'),
+    ('expansion = 4', 'expansion = true', 'stage 1: expansion is True'),
+    ('expansion = 4', 'expansion = 1e5', 'hidden is 1600000: use a whole number from 1 to 1048576'),
+    ('expansion = 4', 'skip = 1', 'stage 1: skip is 1'),
+    ('expansion = 4', 'kernel = 3', "stage 1: unknown field 'kernel'"),
+    ('channels = 16, ', '', 'stage 1 lacks channels: it needs kind, channels, layers'),
+    ('c_out = 16, ', '', 'stem lacks c_out'),
+    ('c_out = 16', 'c_out = -16', 'stem: c_out is -16'),
+    ('stride = 2}', 'stride = 0}', 'stem: stride is 0'),
+    ('"swish"', '"silu"', "stage 2, layer 1: act is 'silu': use one of relu"),
+    ('granularity = 16', 'granularity = 12', 'granularity is 12: use a multiple of 8'),
+    ('classes = 10', 'classes = 0', 'classes is 0'),
+    ('name = "small"', 'name = 3', 'name is 3'),
+    ('name = "small"', '', 'the space lacks name'),
+    ('resolution = 32', 'resolution = "32"', "resolution is '32'"),
+    ('features = 64', 'feature = 64', "the space: unknown field 'feature'"),
 ]
 
 @pytest.mark.parametrize('old, new, message', WRONG)
@@ -134,13 +150,16 @@ def test_a_space_that_is_no_table(value):
     with pytest.raises(ValueError, match='the space is .*: use a table'): SearchSpace.from_dict(value)
 
 def test_files_that_are_wrong(tmp_path):
-    for name,text,message in [('a.toml', 'name = ', 'a.toml is not valid TOML'), ('a.json', '{"name": ', 'a.json is not valid JSON: line 1, column 10'), ('b.json', '{"name": "a", "name": "b"}', "'name' stands twice"), ('c.json', '[]', 'c.json: the space is'), ('d.json', b'\xff\xfe\x00', 'd.json is not valid JSON')]:
+    for name,text,message in [
+        ('a.toml', 'name = ', 'a.toml is not valid TOML'), ('a.json', '{"name": ', 'a.json is not valid JSON: line 1, column 10'),
+        ('b.json', '{"name": "a", "name": "b"}', "'name' stands twice"), ('c.json', '[]', 'c.json: the space is'), ('d.json', b'\xff\xfe\x00', 'd.json is not valid JSON')]:
         (tmp_path/name).write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(ValueError, match=message): space(tmp_path/name)
     with pytest.raises(ValueError, match="there is no search space 'prunett': use prunet, prunet-formula, prunet-gpunet1, prunet-tiny"): space('prunett')
     with pytest.raises(ValueError, match="there is no file 'none.toml'"): space('none.toml')
 
 def test_a_stride_in_a_layer_that_may_be_skipped():
-    with pytest.raises(ValueError, match='from 24 to 24 channels with stride 2 and may be skipped: only a layer with stride 1'): Layer(1, (Choice(Block('irb', 24, 24, hidden=32, stride=2)),), skippable=True)
+    with pytest.raises(ValueError, match='from 24 to 24 channels with stride 2 and may be skipped: only a layer with stride 1'):
+        Layer(1, (Choice(Block('irb', 24, 24, hidden=32, stride=2)),), skippable=True)
     assert not any(o.skippable and o.choices[0].block.stride > 1 for name in PRESETS for o in space(name).layers)
     assert [o.skippable for o in replace(small(), stages=(Stage('irb', 16, 2, stride=2),)).layers] == [False, True]
