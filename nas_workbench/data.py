@@ -6,7 +6,7 @@
 __all__ = ['SMALL', 'TRAIN', 'VALID', 'AUGMENTS', 'split', 'Images', 'Batches', 'batches', 'Shapes', 'Listing', 'Shards',
            'Recipe', 'jitter', 'Tensors', 'Pictures', 'DataSource', 'dataset']
 
-# %% ../nbs/08_data.ipynb #51cce1a1
+# %% ../nbs/08_data.ipynb #fe280e49
 import hashlib
 import io
 import json
@@ -18,7 +18,8 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
@@ -31,7 +32,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from .shapes import AUGMENT, CLASSES, IMAGE, ORDER, SPLIT, bits, paint_shapes, uniforms
 
-# %% ../nbs/08_data.ipynb #79cb609b
+# %% ../nbs/08_data.ipynb #906a87ae
 def split(
     n_or_labels:Any,     # How many images, or the class of each
     fraction:float=.8,   # Share of the first part
@@ -52,7 +53,7 @@ def split(
     chosen = np.arange(n) - np.repeat(begin, counts) < np.repeat(take, counts)
     return np.sort(order[chosen]), np.sort(order[~chosen])
 
-# %% ../nbs/08_data.ipynb #f53eddf9
+# %% ../nbs/08_data.ipynb #1c9031ed
 class Images(Dataset):
     "Images and classes, drawn a batch at a time."
     labels:np.ndarray   # The class of every image
@@ -102,7 +103,7 @@ def _draw(dataset:Any, rows:np.ndarray, seed:int, epoch:int) -> tuple[Tensor, Te
     xs,ys = zip(*_one_by_one(dataset.__getitem__, rows, seed, epoch))
     return torch.stack(xs), torch.as_tensor(ys)
 
-# %% ../nbs/08_data.ipynb #acc331a8
+# %% ../nbs/08_data.ipynb #6ff63402
 @dataclass
 class _Pool:
     "Worker processes that several epochs share."
@@ -214,7 +215,7 @@ def batches(
     rows = np.arange(len(dataset)) if indices is None else np.asarray(indices, dtype=np.int64)
     return Batches(dataset, rows, batch_size, seed, epoch, start, drop_last, shuffle, rank, world_size, num_workers, pin_memory, prefetch)
 
-# %% ../nbs/08_data.ipynb #94c8ab14
+# %% ../nbs/08_data.ipynb #a3d17bf2
 class Shapes(Images):
     "Generated images; fresh ones in every epoch unless `fixed`."
     def __init__(self, n:int, resolution:int, classes:int, difficulty:float, channels:int, seed:int, fixed:bool):
@@ -230,7 +231,7 @@ class Shapes(Images):
         if self.channels == 1: x = (x[:,0] + x[:,1] + x[:,2])[:,None]/np.float32(3)
         return torch.from_numpy(x), torch.from_numpy(y)
 
-# %% ../nbs/08_data.ipynb #cb70aa65
+# %% ../nbs/08_data.ipynb #09dc51ed
 SMALL = 256 * 2**20  # bytes: what is decoded and kept in memory
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +290,7 @@ def _class_order(train:Listing, valid:Listing) -> Listing:
     number = np.array([train.class_names.index(o) for o in valid.class_names])
     return replace(valid, labels=number[valid.labels], class_names=train.class_names)
 
-# %% ../nbs/08_data.ipynb #5d5ab169
+# %% ../nbs/08_data.ipynb #243c6a73
 TRAIN,VALID = ('train', 'training'),('val', 'valid', 'validation', 'eval', 'test')
 
 def _one_folder(path:Path) -> Listing:
@@ -331,9 +332,8 @@ def _torchvision(name:str, root:str|None, download:bool) -> tuple[Listing, Listi
 @contextmanager
 def _offline(yes:bool) -> Iterator[None]:
     "Hugging Face's libraries download unless they are told not to."
-    import datasets
-    import huggingface_hub
-    places = [(datasets.config, 'HF_HUB_OFFLINE'), (datasets.config, 'HF_DATASETS_OFFLINE'), (huggingface_hub.constants, 'HF_HUB_OFFLINE')]
+    config,hub = import_module('datasets').config,import_module('huggingface_hub').constants
+    places = [(config, 'HF_HUB_OFFLINE'), (config, 'HF_DATASETS_OFFLINE'), (hub, 'HF_HUB_OFFLINE')]
     kept = [(o, name, getattr(o, name)) for o,name in places if hasattr(o, name)]
     for o,name,old in kept: setattr(o, name, yes or old)
     try: yield
@@ -341,7 +341,7 @@ def _offline(yes:bool) -> Iterator[None]:
         for o,name,old in kept: setattr(o, name, old)
 
 def _hugging_face(name:str, root:str|None, download:bool) -> tuple[Listing, Listing|None]:
-    try: import datasets  # noqa: F401
+    try: import_module('datasets')
     except ImportError: raise ImportError(f"{name} needs the Hugging Face library: pip install datasets") from None
     from timm.data import create_dataset
     def part(which):
@@ -384,7 +384,9 @@ class Shards:
 
     @staticmethod
     def _class(tar:tarfile.TarFile, path:Path, key:str, parts:dict) -> str:
-        def text(m): return tar.extractfile(m).read().decode().strip()
+        def text(m:tarfile.TarInfo) -> str:
+            file:Any = tar.extractfile(m)
+            return file.read().decode().strip()
         if 'cls' in parts: return text(parts['cls'])
         named = json.loads(text(parts['json'])) if 'json' in parts else {}
         if 'label' not in named: raise ValueError(f"the sample {key} of {path.name} has no class: put it beside the image as {key}.cls, or as label in {key}.json")
@@ -412,13 +414,12 @@ def _web_shards(where:str) -> tuple[Listing, Listing|None]:
     return first, _class_order(first, listing(valid))
 
 def _digits() -> tuple[Listing, Listing|None]:
-    try: from sklearn.datasets import load_digits
+    try: raw = import_module('sklearn.datasets').load_digits()
     except ImportError: raise ImportError("digits needs scikit-learn: pip install 'nas_workbench[lab]', or use shapes, which needs nothing") from None
-    raw = load_digits()
     pixels = (raw.images*(255/16)).round().astype(np.uint8)
     return _listing(partial(_from_array, pixels), _numbered, raw.target, range(10)), None
 
-# %% ../nbs/08_data.ipynb #faec2828
+# %% ../nbs/08_data.ipynb #f0c60f01
 AUGMENTS = {'paper': 'rand-m9-mstd0.5', 'retrain': 'rand-m9-mstd0.5+erase0.2'}
 _TIMM_AUGMENT = re.compile(r'(?:rand(?:-(?:mstd|mmax|inc|m|n|p)[\d.]+|-tweights)*|augmix(?:-(?:mstd|m|w|d|a|b)[\d.]+)*|original|originalr|v0|v0r|3a)')
 
@@ -458,7 +459,7 @@ def _transform(recipe:Recipe, channels:int, resolution:int, crop_pct:float, mean
     if not recipe.timm: return create_transform(size, interpolation='bicubic', mean=mean, std=std, crop_pct=crop_pct)
     return create_transform(size, is_training=True, auto_augment=recipe.timm, interpolation='random', mean=mean, std=std, re_prob=recipe.erase, re_mode='pixel')
 
-# %% ../nbs/08_data.ipynb #e5a66031
+# %% ../nbs/08_data.ipynb #4f512561
 class Tensors(Images):
     "Images kept in memory as bytes; a batch is one index operation."
     def __init__(self, pixels:Tensor, labels:np.ndarray, mean:tuple[float, ...], std:tuple[float, ...], light:bool, identity:str):
@@ -493,7 +494,7 @@ def _images(listing:Listing, recipe:Recipe, channels:int, resolution:int, crop_p
     pictures = partial(Pictures, listing, mode, transform, recipe)
     size,n = channels*resolution**2,len(listing)
     if not (n*size <= SMALL if in_memory is None else in_memory):
-        return pictures({}, _hash('listed', [listing.named(i) for i in range(n)], listing.labels.tolist()))
+        return pictures({}, _hash('listed', crop_pct, [listing.named(i) for i in range(n)], listing.labels.tolist()))
     to_bytes = None if recipe.timm else _to_bytes(resolution, crop_pct)
     pixels,kept,room,sums = torch.empty((0 if recipe.timm else n, channels, resolution, resolution), dtype=torch.uint8),{},SMALL,[]
     for i,o in listing.pictures(mode):
@@ -502,7 +503,7 @@ def _images(listing:Listing, recipe:Recipe, channels:int, resolution:int, crop_p
         sums.append(zlib.crc32(raw.tobytes()))
         if to_bytes: pixels[i] = to_bytes(o)
         elif room > raw.nbytes or in_memory: kept[i],room = o,room - raw.nbytes
-    identity = _hash('decoded', sums, listing.labels.tolist())
+    identity = _hash('decoded', crop_pct, sums, listing.labels.tolist())
     return pictures(kept, identity) if recipe.timm else Tensors(pixels, listing.labels, mean, std, recipe.light, identity)
 
 def _to_bytes(resolution:int, crop_pct:float) -> Callable[[Image.Image], Tensor]:
@@ -510,7 +511,7 @@ def _to_bytes(resolution:int, crop_pct:float) -> Callable[[Image.Image], Tensor]
     from timm.data import create_transform
     return create_transform(resolution, interpolation='bicubic', crop_pct=crop_pct, normalize=False)
 
-# %% ../nbs/08_data.ipynb #2a6066f1
+# %% ../nbs/08_data.ipynb #2596bdf0
 @dataclass(frozen=True, eq=False)
 class DataSource:
     "A data set that can be drawn from."
@@ -545,7 +546,7 @@ def _chosen(classes:float|int|None, names:Sequence[str], seed:int) -> np.ndarray
     if n < 2: raise ValueError(f"the data set has {n} class{'' if n == 1 else 'es'}: give at least two")
     if classes is None: return np.arange(n)
     k = round(classes*n) if isinstance(classes, float) else classes
-    if isinstance(classes, float) and not 0 < classes <= 1 or not 2 <= k <= n:
+    if (isinstance(classes, float) and not 0 < classes <= 1) or not 2 <= k <= n:
         raise ValueError(f"classes is {classes}, which makes {k} of {n} classes: use a number from 2 to {n}, or a share of them such as 0.1 that makes at least two")
     return np.sort(np.argsort(bits(CLASSES, seed, np.arange(n)), kind='stable')[:k])
 
