@@ -31,8 +31,10 @@ MAP = '''
 3 | search.schedule  | 0
 3 | search.prune     | 0 search.schedule
 3 | search.loss      | 0
+3 | search.config    | 0 search.schedule
+3 | search.control   | 0 search.schedule search.config
+3 | search.checkpoint| 0 1 2 search.schedule search.prune search.loss search.config
 3 | search.run       | 0 1 2 search.*
-3 | search.checkpoint| 0 1 2 search.schedule search.prune search.loss
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
@@ -40,13 +42,13 @@ MAP = '''
 3 | deploy           | 0 1 2
 4 | record           | 0
 4 | views            | 0
-4 | workbench        | 0 record views costs.table costs.predict search.schedule search.prune
-4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune
-4 | report           | 0 record views costs.table costs.predict search.schedule search.prune
+4 | workbench        | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
+4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
+4 | report           | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
 5 | docs             |
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = 'extras arch space events masks search.schedule search.prune record views workbench sweep report docs cli'.split()
+TORCHLESS = 'extras arch space events masks search.schedule search.prune search.config search.control record views workbench sweep report docs cli'.split()
 
 def read_map(text=MAP):
     "{room: its tier} and {room: the rooms it may import}."
