@@ -6,7 +6,7 @@
 __all__ = ['NOTE', 'CONF', 'CSS', 'JS', 'page_name', 'sections', 'readme', 'project_root', 'write_readme', 'page', 'stumbles',
            'prepared', 'names', 'names_page', 'source_page', 'processed', 'book', 'build']
 
-# %% ../nbs/51_docs.ipynb #d04812a3
+# %% ../nbs/51_docs.ipynb #86abbfe7
 import ast
 import html
 import json
@@ -23,7 +23,7 @@ from typing import Any
 
 from .extras import need
 
-# %% ../nbs/51_docs.ipynb #cc929c96
+# %% ../nbs/51_docs.ipynb #b4daf719
 def page_name(notebook:str) -> str:
     "The page of a notebook, both relative to their folder and without suffix."
     folder,_,name = notebook.rpartition('/')
@@ -49,7 +49,7 @@ def sections(
     if missing: raise ValueError(f"{missing[0]} is in no section of nbs/sidebar.yml: add a line for it")
     return list(book.items())
 
-# %% ../nbs/51_docs.ipynb #24f16296
+# %% ../nbs/51_docs.ipynb #71265c9a
 _LINK = re.compile(r'(!?\[[^\]]*\]\(|(?:src|srcset|href)=")(?!\w+:|/|#)([^)"\s]+)')
 _DIRECTIVE = re.compile(r'^#\|[^\n]*\n?', re.MULTILINE)
 NOTE = '<!-- Written from nbs/index.ipynb by `nwb docs readme`: edit that. -->\n'
@@ -76,7 +76,7 @@ def readme(nb:dict) -> str:
             parts += filter(None, map(_plain, cell.get('outputs', [])))
     return NOTE + '\n' + '\n\n'.join(parts) + '\n'
 
-# %% ../nbs/51_docs.ipynb #ea1a4caa
+# %% ../nbs/51_docs.ipynb #6fcc238f
 def project_root(
     start:str|Path='.',  # Where to begin; then its parents
 ) -> Path:
@@ -97,7 +97,7 @@ def write_readme(
     else: file.write_text(new, encoding='utf-8')
     return file
 
-# %% ../nbs/51_docs.ipynb #3ab5fbfe
+# %% ../nbs/51_docs.ipynb #8164b3b5
 def _front(cell:dict) -> dict[str, str]:
     with need('docs'): import yaml
     return yaml.safe_load(_text(cell['source']).strip().strip('-')) or {}
@@ -166,7 +166,7 @@ def page(
     kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
     return {'cells': [c | {'id': f'c{i}'} for i,c in enumerate(cells)], 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}
 
-# %% ../nbs/51_docs.ipynb #9b305cc2
+# %% ../nbs/51_docs.ipynb #373c2765
 def _title(source:str) -> int:
     "The length of title and subtitle at the start of a cell; 0 for a cell without a title."
     return len(m[0]) if (m := re.match(r'# [^\n]*\n*(>[^\n]*(\n|\Z))*\s*', source)) else 0
@@ -198,7 +198,7 @@ def prepared(nb:dict) -> dict:
         else: cells.append(c | {'source': '#| eval: false\n' + source} if _mixed(c) else c)
     return nb | {'cells': cells}
 
-# %% ../nbs/51_docs.ipynb #2504a756
+# %% ../nbs/51_docs.ipynb #4c28b3c3
 def _first(node:Any) -> str: return (ast.get_docstring(node) or '').partition('\n')[0]
 
 def _comment(line:str) -> str:
@@ -230,7 +230,7 @@ def names_page(
         parts += [f'## {room}', f'{_first(ast.parse(source))}. See {link}.', '\n'.join(['| name | |', '|---|---|', *rows]) if rows else '']
     return '\n\n'.join(o for o in parts if o) + '\n'
 
-# %% ../nbs/51_docs.ipynb #97fa2e5a
+# %% ../nbs/51_docs.ipynb #b17fc937
 def source_page(room:str, source:str) -> str:
     "A module as a page of highlighted source; `#L-12` and `#Block.out` lead to their lines."
     with need('docs'):
@@ -248,7 +248,7 @@ def source_page(room:str, source:str) -> str:
     for name,line in at.items(): body = body.replace(f'<a id="L-{line}"', f'<a id="{name}"></a><a id="L-{line}"', 1)
     return f'---\norphan: true\n---\n\n# nas_workbench.{room}\n\n```{{raw}} html\n{body.replace("```", "&#96;&#96;&#96;")}\n```\n'
 
-# %% ../nbs/51_docs.ipynb #36894352
+# %% ../nbs/51_docs.ipynb #9c37bda1
 CONF = '''
 project = html_title = {title!r}
 version = release = {version!r}
@@ -291,7 +291,7 @@ CSS = '''
 body { --code-font-size: 81%; --font-stack: system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
 .content { width: 50em; }
 h1 { font-size: 2.2em; } h2 { font-size: 1.6em; } h3 { font-size: 1.25em; } h4, h5, h6 { font-size: 1.1em; }
-h3 code, h4 code { background: none !important; border: 0; padding: 0 !important; }
+h2 code, h3 code, h4 code { background: none !important; border: 0; padding: 0 !important; }
 .cell { margin-bottom: 1em; }
 div.cell div.cell_input { border: 0; border-left: 3px solid var(--color-brand-primary); border-radius: 0; background: none; }
 div.cell div.cell_output { margin-top: .2em; overflow-x: auto; }
