@@ -6,7 +6,7 @@
 __all__ = ['app', 'ArchFile', 'arch_app', 'docs_app', 'sentence', 'nwb', 'main', 'read_architecture', 'arch_table', 'arch_show',
            'arch_diff', 'docs_build', 'docs_readme']
 
-# %% ../nbs/50_cli.ipynb #769e9aa7
+# %% ../nbs/50_cli.ipynb #72fa5e79
 import errno
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .extras import MissingExtra
 
-# %% ../nbs/50_cli.ipynb #3765fc69
+# %% ../nbs/50_cli.ipynb #539ecc38
 def sentence(e:BaseException) -> str:
     "What went wrong, without Python around it."
     if isinstance(e, OSError) and e.strerror: return f"{e.filename}: {e.strerror}" if e.filename else e.strerror
@@ -51,7 +51,7 @@ def main() -> None:
     "The program `nwb`."
     app(prog_name='nwb')
 
-# %% ../nbs/50_cli.ipynb #d29ec39d
+# %% ../nbs/50_cli.ipynb #0ae858b7
 ArchFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='JSON of an Architecture, or a GPUNet layer list.')]
 
 def _group(name:str, text:str) -> typer.Typer:
@@ -91,7 +91,7 @@ def arch_diff(
     "Say in words what changes from FILE to OTHER."
     for line in read_architecture(a).diff(read_architecture(b)) or ['no difference']: typer.echo(line)
 
-# %% ../nbs/50_cli.ipynb #a9530121
+# %% ../nbs/50_cli.ipynb #b280d990
 docs_app = _group('docs', 'Write the documentation and the README of nas_workbench.')
 
 @docs_app.command('build')
