@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['ORDER', 'SPLIT', 'CLASSES', 'AUGMENT', 'IMAGE', 'NOISE', 'bits', 'uniforms', 'paint_shapes']
 
-# %% ../nbs/07_shapes.ipynb #d32adc28
+# %% ../nbs/07_shapes.ipynb #65c22d70
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-# %% ../nbs/07_shapes.ipynb #98bed441
+# %% ../nbs/07_shapes.ipynb #961bf868
 ORDER,SPLIT,CLASSES,AUGMENT,IMAGE,NOISE = range(6)  # what a random number is for: the first key
 _STEP,_MIX1,_MIX2 = (np.uint64(o) for o in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -31,7 +31,7 @@ def uniforms(*keys:Any) -> np.ndarray:
     "A float64 in [0, 1) for each combination of `keys`."
     return (bits(*keys) >> np.uint64(11)) * 2.**-53
 
-# %% ../nbs/07_shapes.ipynb #41bdf8c2
+# %% ../nbs/07_shapes.ipynb #88b7b340
 _SIDE,_REACH,_TILE = 128,1.4,64  # cells of an outline, how far it reaches in figure radii, cells of a texture
 
 def _polygon(points:np.ndarray, x:np.ndarray, y:np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def _textures() -> np.ndarray:
     t -= t.mean((1,2), keepdims=True)
     return np.tanh(2*t/t.std((1,2), keepdims=True)).astype(np.float32).ravel()
 
-# %% ../nbs/07_shapes.ipynb #03516273
+# %% ../nbs/07_shapes.ipynb #8f9b36fd
 def _wide(a:np.ndarray) -> np.ndarray: return a.astype(np.float32)[:,None,None]
 
 class _Canvas:
