@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMAT', 'Checkpoint', 'write_whole', 'write', 'read', 'names', 'name_of', 'latest', 'keep_newest']
 
-# %% ../../nbs/search/04_checkpoint.ipynb #340f8327
+# %% ../../nbs/search/04_checkpoint.ipynb #cb75371d
 import hashlib
 import json
 import os
@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-# %% ../../nbs/search/04_checkpoint.ipynb #9eea72eb
+# %% ../../nbs/search/04_checkpoint.ipynb #74789d3e
 FORMAT = 'nas_workbench.checkpoint.1'
 
 @dataclass(frozen=True)
