@@ -7,13 +7,13 @@ __all__ = ['Emit', 'KINDS', 'Event', 'Started', 'Resumed', 'WarmupReused', 'Trai
            'SkipInserted', 'Changed', 'Paused', 'Continued', 'Saved', 'Warned', 'Finished', 'Failed', 'to_line',
            'from_line']
 
-# %% ../nbs/03_events.ipynb #2d2f51b2
+# %% ../nbs/03_events.ipynb #46432ed7
 import json
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, Callable
 
-# %% ../nbs/03_events.ipynb #48a9aeee
+# %% ../nbs/03_events.ipynb #3958e4f2
 @dataclass(frozen=True)
 class Event:
     "Something that happened; the class says what."
@@ -143,7 +143,7 @@ class Failed(Event):
 Emit = Callable[[Event], None]
 KINDS:dict[str, type[Event]] = {o.__name__: o for o in Event.__subclasses__()}
 
-# %% ../nbs/03_events.ipynb #4025d3cc
+# %% ../nbs/03_events.ipynb #51ad95b8
 def _plain(o:Any) -> Any:
     if isinstance(o, dict): return {k: _plain(v) for k,v in o.items()}
     if isinstance(o, (list, tuple)): return [_plain(v) for v in o]

@@ -15,11 +15,12 @@ MAP = '''
 0 | space            | arch
 0 | events           | arch
 0 | masks            |
+0 | shapes           |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
-1 | supernet         | 0 blocks prunode
-1 | data             |
+1 | supernet         | 0 blocks prunode network
+1 | data             | shapes
 1 | loop             |
 2 | runtime.torch    | 0
 2 | runtime.onnx     | 0
@@ -34,6 +35,7 @@ MAP = '''
 3 | search.config    | 0 search.schedule
 3 | search.control   | 0 search.schedule search.config
 3 | search.checkpoint| 0 1 2 search.schedule search.prune search.loss search.config
+3 | search.machine   |
 3 | search.run       | 0 1 2 search.*
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
@@ -46,6 +48,7 @@ MAP = '''
 4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
 4 | report           | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
 5 | docs             |
+5 | bench            | 0 1 2 3
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = 'extras arch space events masks search.schedule search.prune search.config search.control record views workbench sweep report docs cli'.split()
