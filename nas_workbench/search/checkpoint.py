@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMAT', 'Checkpoint', 'write_whole', 'write', 'read', 'names', 'name_of', 'latest', 'remove', 'keep_newest']
 
-# %% ../../nbs/search/04_checkpoint.ipynb #bfae538f
+# %% ../../nbs/search/04_checkpoint.ipynb #1f8cf527
 import hashlib
 import json
 import os
@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-# %% ../../nbs/search/04_checkpoint.ipynb #434cc070
+# %% ../../nbs/search/04_checkpoint.ipynb #f9f0d978
 FORMAT = 'nas_workbench.checkpoint.1'
 
 @dataclass(frozen=True)

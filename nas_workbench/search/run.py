@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['turns', 'Found', 'ignore', 'Search', 'Steering', 'Notes', 'EndOfEpoch', 'Saving']
 
-# %% ../../nbs/search/08_run.ipynb #1476bf34
+# %% ../../nbs/search/08_run.ipynb #0d6815e4
 import hashlib
 import json
 import math
@@ -40,13 +40,13 @@ from .schedule import cosine, threshold
 from ..space import SearchSpace
 from ..supernet import Costs, Sample, SuperNet, frozen_statistics
 
-# %% ../../nbs/search/08_run.ipynb #81bbd1c0
+# %% ../../nbs/search/08_run.ipynb #cc991dcb
 def turns(weights:int, architecture:int) -> list[str]:
     "The kinds of an epoch's steps: architecture steps spread evenly among weight steps, the last step being one."
     n = weights + architecture
     return ['architecture' if (i+1)*architecture//n > i*architecture//n else 'weights' for i in range(n)]
 
-# %% ../../nbs/search/08_run.ipynb #e100326a
+# %% ../../nbs/search/08_run.ipynb #3646ff74
 @dataclass(frozen=True)
 class Found:
     "What a search ends with."
@@ -350,7 +350,7 @@ class Search:
         states = sum(v.numel()*v.element_size() for o in (self.weight_opt, self.arch_opt) for s in o.state.values() for v in s.values() if isinstance(v, Tensor))
         return (params + states + (self.saved or 0))/1e6
 
-# %% ../../nbs/search/08_run.ipynb #ef731ce1
+# %% ../../nbs/search/08_run.ipynb #6185abe2
 class Steering(Callback):
     "Does what the control wants: first of all, so that it holds from the next step on."
     order = -10
