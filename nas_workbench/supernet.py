@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Costs', 'Layer', 'Sample', 'gumbel', 'SuperNet', 'frozen_statistics']
 
-# %% ../nbs/09_supernet.ipynb #e45c0ae4
+# %% ../nbs/09_supernet.ipynb #02de7cbf
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from .prunode import Prunode, carry
 from .space import SKIP, Choice, SearchSpace, strongest
 from .space import Layer as LayerSpec
 
-# %% ../nbs/09_supernet.ipynb #324a82fa
+# %% ../nbs/09_supernet.ipynb #93f57f75
 class Costs(Protocol):
     "Anything that knows what a block costs where it stands."
     def latency(self, key:Key) -> float: ...
@@ -106,7 +106,7 @@ class Layer(nn.Module):
         node = self.node(i)
         return node.at(x, node.read_out()) if node else self.candidates[str(i)](x)
 
-# %% ../nbs/09_supernet.ipynb #624c4ef9
+# %% ../nbs/09_supernet.ipynb #53fc92ba
 @dataclass(frozen=True)
 class Sample:
     "The shares of one forward pass."
@@ -251,7 +251,7 @@ class SuperNet(nn.Module):
         carry(self.tail, net.tail)
         return net.train(self.training)
 
-# %% ../nbs/09_supernet.ipynb #d4ad1e28
+# %% ../nbs/09_supernet.ipynb #71622d7d
 @contextmanager
 def frozen_statistics(module:nn.Module) -> Iterator[None]:
     "Inside, batch norms use the batch but do not remember it."
