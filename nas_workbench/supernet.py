@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['Costs', 'Layer', 'Sample', 'gumbel', 'SuperNet', 'frozen_statistics']
 
-# %% ../nbs/09_supernet.ipynb #02de7cbf
-from collections.abc import Iterator
+# %% ../nbs/09_supernet.ipynb #0406c865
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from .prunode import Prunode, carry
 from .space import SKIP, Choice, SearchSpace, strongest
 from .space import Layer as LayerSpec
 
-# %% ../nbs/09_supernet.ipynb #93f57f75
+# %% ../nbs/09_supernet.ipynb #9613f80f
 class Costs(Protocol):
     "Anything that knows what a block costs where it stands."
     def latency(self, key:Key) -> float: ...
@@ -106,7 +106,7 @@ class Layer(nn.Module):
         node = self.node(i)
         return node.at(x, node.read_out()) if node else self.candidates[str(i)](x)
 
-# %% ../nbs/09_supernet.ipynb #53fc92ba
+# %% ../nbs/09_supernet.ipynb #e256bd6e
 @dataclass(frozen=True)
 class Sample:
     "The shares of one forward pass."
@@ -159,7 +159,7 @@ class SuperNet(nn.Module):
         return torch.stack([o for row in rows for o in row.values()]), [len(row) for row in rows]
 
     def _weight(self) -> Tensor:
-        found = [node.weight for _,_,node in self.nodes()]
+        found:list[Tensor] = [node.weight for _,_,node in self.nodes()]
         return torch.stack(found) if found else torch.zeros(0, device=next(self.parameters()).device)
 
     def sample(self,
@@ -238,6 +238,27 @@ class SuperNet(nn.Module):
         with torch.no_grad(): old.fill_(.5)
         o.theta[str(SKIP)] = nn.Parameter(torch.full_like(old, .5))
 
+    def offer_skips(self) -> None:
+        "Put a skip into every layer that may be left out, all with equal architecture weights: the search space of FBNet."
+        for o in self._layers():
+            if not o.spec.skippable: continue
+            first = next(iter(o.theta.values()))
+            o.theta[str(SKIP)] = nn.Parameter(torch.zeros_like(first))
+            with torch.no_grad():
+                for theta in o.theta.values(): theta.fill_(1/len(o.theta))
+
+    def keep(self, ids:Sequence[Sequence[int]]) -> None:
+        "Leave these blocks in the layers and no others: the state that a checkpoint describes."
+        for l,(o,wanted) in enumerate(zip(self._layers(), ids, strict=True)):
+            if SKIP in wanted and SKIP not in o.ids: o.theta[str(SKIP)] = nn.Parameter(torch.zeros_like(next(iter(o.theta.values()))))
+            for i in o.ids:
+                if i not in wanted: self.remove(l, i)
+
+    def move_masks(self, progress:float, **constants:float) -> list[nn.Parameter]:
+        "Algorithm 1 for every Prunode; the weights that were reset."
+        nodes = [node for _,_,node in self.nodes()]
+        return [node.weight for node,weight in zip(nodes, self._weight().tolist()) if node.step(progress, weight, **constants)]
+
     def extract(self, architecture:Architecture) -> nn.Module:
         "The plain network, with this net's weights; every block must still be in the search."
         net = cast(Any, build_network(architecture)).to(next(self.parameters()))
@@ -251,7 +272,7 @@ class SuperNet(nn.Module):
         carry(self.tail, net.tail)
         return net.train(self.training)
 
-# %% ../nbs/09_supernet.ipynb #71622d7d
+# %% ../nbs/09_supernet.ipynb #c207a8de
 @contextmanager
 def frozen_statistics(module:nn.Module) -> Iterator[None]:
     "Inside, batch norms use the batch but do not remember it."
