@@ -70,10 +70,26 @@ def test_without_the_line_that_names_the_checkpoint():
     "The process may die between writing a checkpoint and saying so."
     at = [n for n,o in enumerate(EVENTS) if isinstance(o, Saved)][9]
     o = EVENTS[at]
+    first = next(n for n,e in enumerate(EVENTS) if isinstance(e, Epoch) and e.epoch == 7)
+    here = EVENTS[first]
+    assert isinstance(EVENTS[first-1], (Trained, Masks)) and EVENTS[first-1].step == here.step
+    assert happened([*EVENTS[:first+4], Resumed(here.step, 7)]) == (*EVENTS[:first], Resumed(here.step, 7))  # saved at the last step of an epoch that was not judged yet
     for die in (at, at + 5, at + 30):
         unsaid = [e for n,e in enumerate(EVENTS[:die]) if n != at]
         assert last_of([*unsaid, Resumed(o.step, o.epoch)]) == last_of(EVENTS[:at])
         assert [e for e in happened([*unsaid, Resumed(o.step, o.epoch)]) if not isinstance(e, (Resumed, Saved))] == [e for e in EVENTS[:at] if not isinstance(e, Saved)]
+
+def test_a_skip_and_its_neighbour_start_equal():
+    r = read(RUN)
+    assert len(r.insertions) == 5
+    for o in r.insertions: assert r.held(o.epoch)[o.layer] == {o.beside: .5, -1: .5} and -1 not in r.held(o.epoch-1)[o.layer]
+    for o in r.removals: assert o.block not in r.held(o.epoch)[o.layer] and r.held(o.epoch-1)[o.layer][o.block] and o.block not in r.held()[o.layer]
+
+def test_the_end_of_an_epoch_is_in_that_epoch():
+    r = read(RUN)
+    assert [r.time(o.step) for o in r.epochs] == [o.epoch for o in r.epochs]
+    times = [r.time(o.step) for o in r.steps]
+    assert times == sorted(times) and all(o.epoch - 1 < t <= o.epoch for o,t in zip(r.steps, times))
 
 def test_killed_while_it_writes(tmp_path):
     "A process that is killed in the middle loses at most the line it was writing."

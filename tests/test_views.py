@@ -128,6 +128,25 @@ def test_the_boxes_are_what_is_held(epoch):
     assert {words(o) for o in r.removals if o.epoch <= epoch} == {t for t in texts if ' lost ' in t}
     assert [float(t) for o in fig.data if o.type == 'scatter' and o.mode == 'text' for t in o.text] == [round(p, 2) for o in map(dict, r.held(epoch)) if len(o) > 1 for i,p in sorted(o.items(), key=lambda o: (o[0] == SKIP, o[0]))]
 
+def test_boxes_stand_in_their_column_and_row():
+    "Small and large widths, around the same middle, in the row of their layer; layer 0 on top."
+    r,e = record(BIG[0]),100
+    fig = fig_architecture(r, e)
+    columns,rows = dict(zip(fig.layout.xaxis.ticktext, fig.layout.xaxis.tickvals)),dict(zip(map(int, fig.layout.yaxis.ticktext), fig.layout.yaxis.tickvals))
+    found = {}
+    for x,y,w,t in bars(fig):
+        if ': probability ' in t: found.setdefault((y, round(x, 2)), []).append(w)
+    for l,o in enumerate(r.held(e)):
+        for i in o:
+            b = None if i == SKIP else r.space.layers[l].choices[i].block
+            widths = found.pop((rows[l], round(columns['skip' if b is None else kind_of(b)], 2)))
+            if b is None or not b.hidden: continue
+            small,large,_ = r.width(l, i, e)
+            assert max(widths) == pytest.approx(.58*large/b.c_in/8, rel=1e-3) and min(widths)/max(widths) == pytest.approx(small/large, rel=1e-3)
+    assert not found and fig.layout.yaxis.range[0] > rows[20] > rows[0] > fig.layout.yaxis.range[1]
+    whole = fig_probabilities(r).layout.yaxis
+    assert whole.categoryarray[0] == 'layer 0, k3' and whole.range[0] > whole.range[1]
+
 def test_a_network_is_drawn_to_scale():
     r = record(BIG[3])
     a = r.found
@@ -138,6 +157,9 @@ def test_a_network_is_drawn_to_scale():
     shades = [c for o in fig_network(a).data if o.type == 'bar' for c in o.marker.color]
     assert bordered == [b.se for b in real] and len(set(shades)) == len({b.kernel for b in real})
     assert len(bars(fig_network(a, r.architecture(10)))) == len(real) + sum(b != o and o.kind != 'skip' for b,o in zip(a.blocks, r.architecture(10).blocks))
+    fig,old = fig_network(a, r.architecture(10)),r.architecture(10)
+    assert {(fig.layout.yaxis.tickvals[l+1], f'layer {l} there: {o.describe()}') for l,(b,o) in enumerate(zip(a.blocks, old.blocks)) if b != o and o.kind != 'skip'} == {(y, t) for _,y,_,t in bars(fig) if ' there: ' in t}
+    assert {x for x,*_ in bars(fig)} == {0}
     assert all(o in describe(fig_network(a, r.architecture(10))) for o in r.architecture(10).diff(a))
     with pytest.raises(ValueError, match='use networks of one space'): fig_network(a, record(BIG[0]).found)
 
@@ -184,6 +206,16 @@ def test_the_front_is_what_nobody_beats():
         def beaten(p, points=points): return any(o.latency <= p.latency and o.accuracy >= p.accuracy and (o.latency, o.accuracy) != (p.latency, p.accuracy) for o in points)
         assert {(o.latency, o.accuracy) for o in pareto(points)} == {(o.latency, o.accuracy) for o in points if not beaten(o)} and len(pareto(points)) == len({(o.latency, o.accuracy) for o in pareto(points)})
     assert describe(fig_pareto([])) and 'GPUNet-1 with 820' in describe(fig_pareto(points, [Point('GPUNet-1', 820, 80.5)]))
+
+def test_signs_of_a_collapse():
+    "Nothing moves only where nothing does, and most layers are not all."
+    r = record(BIG[3])
+    def still(n, p): return replace(r.epochs[4], epoch=n, threshold=.16, blocks=((0, 1),)*6, probabilities=((.5, .5),)*5 + ((p, 1-p),))
+    assert [n for n,_ in signs(Record((r.events[0], *(still(n, .4) for n in range(1, 15)))))] == [11]
+    assert not signs(Record((r.events[0], *(still(n, .4 + n*.01) for n in range(1, 15)))))
+    def skips(n): return Record((r.events[0], replace(still(1, .5), blocks=((SKIP, 0),)*6, probabilities=((.6, .4),)*n + ((.4, .6),)*(6-n))))
+    may = [o.skippable for o in r.space.layers]
+    assert may == [True, True, True, False, True, True] and [bool(signs(skips(n))) for n in range(7)] == [False]*5 + [True]*2
 
 def test_warnings_are_shown():
     r = record(BIG[0])
