@@ -35,9 +35,9 @@ lab: $(STAMPS)/search
 docs: $(STAMPS)/docs
 	$(BIN)/nwb docs build
 
-# A stamp per set of extras: nothing is installed again until settings.ini or setup.py change. dev holds the other two.
+# A stamp per set of extras: nothing is installed again until settings.ini or setup.py change. docs runs the imports of every notebook; dev holds all of them.
 $(STAMPS)/search: EXTRAS := lab,onnx
-$(STAMPS)/docs: EXTRAS := lab,docs
+$(STAMPS)/docs: EXTRAS := lab,onnx,docs
 $(STAMPS)/dev: EXTRAS := dev
 $(STAMPS)/search $(STAMPS)/docs $(STAMPS)/dev: $(PARTS) | $(STAMPS)
 	@if [ ! -e $(STAMPS)/dev ] || [ -n "$$(find $(PARTS) -newer $(STAMPS)/dev)" ]; then \

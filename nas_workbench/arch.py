@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'ACTS', 'WIDTH_STEP', 'MOST', 'FORMAT', 'check_int', 'Block', 'Key', 'parse_json', 'Architecture']
 
-# %% ../nbs/01_arch.ipynb #e299f4e7
+# %% ../nbs/01_arch.ipynb #a70c67fd
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-# %% ../nbs/01_arch.ipynb #27128331
+# %% ../nbs/01_arch.ipynb #4e7ae2f7
 KINDS = ('conv', 'irb', 'fused_irb', 'skip', 'tail')
 ACTS = ('relu', 'relu6', 'swish', 'hard_swish', 'gelu')
 WIDTH_STEP = 8  # timm's blocks round hidden widths to this, and tensor cores want it
@@ -120,7 +120,7 @@ class Block:
         if self.stride > 1: bits.append(f'stride {self.stride}')
         return ' '.join(bits + ['SE']*self.se + ['unpadded']*(not self.padded))
 
-# %% ../nbs/01_arch.ipynb #a32708a7
+# %% ../nbs/01_arch.ipynb #50081ad7
 _KEY = re.compile(r'(?P<kind>[a-z_]+)-(?P<c_in>\d+)-(?P<c_out>\d+)(?:-h(?P<hidden>\d+))?-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<act>[a-z0-9_]+?)'
                   r'(?P<se>-se)?(?P<unpadded>-unpadded)?@(?P<resolution>\d+)')
 
@@ -153,7 +153,7 @@ class Key:
         "Multiply-accumulates of the block where it stands."
         return self.block.macs(self.resolution)
 
-# %% ../nbs/01_arch.ipynb #6ca66ebe
+# %% ../nbs/01_arch.ipynb #847e5717
 FORMAT = 'nas_workbench.Architecture.1'
 
 def _divide(channels:float) -> int:
@@ -305,7 +305,7 @@ class Architecture:
         "What changes from this architecture to `other`, in words; empty when nothing does."
         return tuple(_diff(self, other))
 
-# %% ../nbs/01_arch.ipynb #d226cdbf
+# %% ../nbs/01_arch.ipynb #e274f345
 _GPUNET = {'data': 'img_resolution', 'head': 'num_in_channels num_out_channels', 'tail': 'num_in_channels num_out_channels num_classes',
            'conv': 'num_in_channels num_out_channels stride kernel_size act'}
 _GPUNET['irb'] = _GPUNET['fused_irb'] = _GPUNET['conv'] + ' expansion use_se'
@@ -361,7 +361,7 @@ def _to_gpunet(a:Architecture) -> Iterator[dict]:
                | dict(kernel_size=b.kernel, act=b.act) | se | {'stage': stage} | ({'padded': b.padded} if odd else {}))
     yield dict(layer_type='tail', num_in_channels=a.tail.c_in, num_out_channels=a.tail.hidden, num_classes=a.classes)
 
-# %% ../nbs/01_arch.ipynb #652b6d84
+# %% ../nbs/01_arch.ipynb #9be99549
 def _changes(a:Block, b:Block) -> str:
     "From `a` to `b` in words."
     if 'skip' in (a.kind, b.kind): return f"{a.describe()} → {b.describe()}"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BN_EPS', 'Tail', 'build_block']
 
-# %% ../nbs/04_blocks.ipynb #2fa7e3f6
+# %% ../nbs/04_blocks.ipynb #c42f1f9f
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import nn
 
 from .arch import Block
 
-# %% ../nbs/04_blocks.ipynb #73e46bbc
+# %% ../nbs/04_blocks.ipynb #a87bf012
 BN_EPS = 1e-3  # GPUNet's, and that of the EfficientNets it follows
 
 class Tail(nn.Module):

@@ -7,13 +7,13 @@ __all__ = ['Emit', 'KINDS', 'Event', 'Started', 'Resumed', 'WarmupReused', 'Trai
            'SkipInserted', 'Changed', 'Paused', 'Continued', 'Saved', 'Warned', 'Finished', 'Failed', 'to_line',
            'from_line']
 
-# %% ../nbs/03_events.ipynb #97806812
+# %% ../nbs/03_events.ipynb #46432ed7
 import json
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, Callable
 
-# %% ../nbs/03_events.ipynb #666339e7
+# %% ../nbs/03_events.ipynb #3958e4f2
 @dataclass(frozen=True)
 class Event:
     "Something that happened; the class says what."
@@ -66,9 +66,9 @@ class Epoch(Event):
     threshold: float | None             # None during warm-up
     blocks: tuple[tuple[int, ...], ...]             # Ids of the blocks each layer holds; -1 is the skip
     probabilities: tuple[tuple[float, ...], ...]    # Of each of these
-    ce: float                           # Mean over the epoch's steps of the kind that was judged
+    ce: float                           # Mean over the epoch's steps: weight steps in warm-up, architecture steps afterwards
     lat: float                          # Expected LAT, microseconds
-    loss: float
+    loss: float                         # Mean of the objective over the same steps; in warm-up there is no latency in it
     top1: float                         # Accuracy on held-back data, percent, as the network that would be read out now
     top1_mixture: float                 # The same, with all blocks mixed by their probabilities
     params: int                         # Learnable parameters left
@@ -143,7 +143,7 @@ class Failed(Event):
 Emit = Callable[[Event], None]
 KINDS:dict[str, type[Event]] = {o.__name__: o for o in Event.__subclasses__()}
 
-# %% ../nbs/03_events.ipynb #c771276b
+# %% ../nbs/03_events.ipynb #51ad95b8
 def _plain(o:Any) -> Any:
     if isinstance(o, dict): return {k: _plain(v) for k,v in o.items()}
     if isinstance(o, (list, tuple)): return [_plain(v) for v in o]
@@ -163,4 +163,5 @@ def from_line(line:str) -> Event:
     if kind is None: raise ValueError(f"the line {line[:60]!r} names no event that this version knows: it was written by a newer one, or it is no record")
     names = {f.name for f in fields(kind)}
     if set(d) != names: raise ValueError(f"{kind.__name__} has the fields {', '.join(sorted(d))}: this version expects {', '.join(sorted(names))}")
-    return kind(**{k: v if isinstance(v, dict) else _frozen(v) for k,v in d.items()})
+    found:Any = kind  # each kind has fields of its own
+    return found(**{k: v if isinstance(v, dict) else _frozen(v) for k,v in d.items()})

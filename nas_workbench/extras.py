@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['EXTRAS', 'MissingExtra', 'need']
 
-# %% ../nbs/00_extras.ipynb #6c224b69
+# %% ../nbs/00_extras.ipynb #c3d6f896
 from contextlib import contextmanager
 from typing import Iterator
 
-# %% ../nbs/00_extras.ipynb #ae82f25d
+# %% ../nbs/00_extras.ipynb #3c1817e1
 EXTRAS = ('lab', 'onnx', 'tensorrt', 'detect', 'ray', 'docs', 'dev')
 
 class MissingExtra(ImportError):

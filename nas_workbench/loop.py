@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['EVENTS', 'Callback', 'Loop']
 
-# %% ../nbs/10_loop.ipynb #4c6971a3
+# %% ../nbs/10_loop.ipynb #f7d757a7
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-# %% ../nbs/10_loop.ipynb #8f044174
+# %% ../nbs/10_loop.ipynb #2128f9f8
 EVENTS = ('before_fit', 'before_epoch', 'after_step', 'after_epoch', 'after_fit')
 
 class Callback:

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['round_to', 'MaskState', 'settled', 'update_masks']
 
-# %% ../nbs/06_masks.ipynb #0e311d65
+# %% ../nbs/06_masks.ipynb #fe07fd4a
 from dataclasses import dataclass, replace
 from math import floor, isfinite
 
-# %% ../nbs/06_masks.ipynb #d2ae1114
+# %% ../nbs/06_masks.ipynb #4b97d364
 def round_to(x:float, granularity:int) -> int:
     "The multiple of `granularity` nearest to `x`; half-way goes up."
     return floor(x/granularity + .5)*granularity
@@ -46,7 +46,7 @@ def settled(state:MaskState, max_channels:int, granularity:int=32) -> bool:
     "Whether the masks are neighbours: they stay, and the weight decides between them."
     return not state.l - state.s > granularity/max_channels
 
-# %% ../nbs/06_masks.ipynb #dc8a133d
+# %% ../nbs/06_masks.ipynb #e8031190
 def update_masks(
     state:MaskState,
     weight:float,            # The architecture parameter after the optimiser's step

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['feature_info', 'drop_path_rates', 'default_cfg', 'Network', 'build_network', 'as_architecture', 'nas_workbench']
 
-# %% ../nbs/05_network.ipynb #00c87c24
+# %% ../nbs/05_network.ipynb #2c274c07
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from torch import nn
 from .arch import Architecture, check_int, parse_json
 from .blocks import Tail, build_block
 
-# %% ../nbs/05_network.ipynb #f5a13d6e
+# %% ../nbs/05_network.ipynb #bee7738a
 def feature_info(arch:Architecture) -> list[dict[str, Any]]:
     "The last layer of each resolution: its channels, its reduction, and the name of its module."
     taps:list[dict[str, Any]] = []
@@ -42,7 +42,7 @@ def default_cfg(arch:Architecture) -> dict[str, Any]:
     return dict(architecture='nas_workbench', input_size=(arch.stem.c_in, arch.resolution, arch.resolution), num_classes=arch.classes, crop_pct=1., interpolation='bicubic',
                 mean=IMAGENET_DEFAULT_MEAN, std=IMAGENET_DEFAULT_STD, first_conv='stem.conv', classifier='tail.classifier')
 
-# %% ../nbs/05_network.ipynb #4660dfc9
+# %% ../nbs/05_network.ipynb #94ce3646
 class Network(nn.Module):
     "Stem, blocks in a row and tail; layer `l` of the architecture is `blocks[l]`."
     def __init__(self,
@@ -142,7 +142,7 @@ def build_network(
     "The plain network that `arch` describes, freshly initialised."
     return Network(arch, num_classes, **kwargs)
 
-# %% ../nbs/05_network.ipynb #e529fe39
+# %% ../nbs/05_network.ipynb #f639e2fc
 def as_architecture(source:Any) -> Architecture:
     "An `Architecture` from itself, from JSON text, from a GPUNet list, or from the path of either."
     if isinstance(source, Architecture): return source

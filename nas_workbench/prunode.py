@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['carry', 'Statistics', 'Prunode', 'literal']
 
-# %% ../nbs/07_prunode.ipynb #c084207f
+# %% ../nbs/07_prunode.ipynb #791e1fe9
 from typing import Any, cast
 
 import torch
@@ -18,7 +18,7 @@ from .blocks import build_block
 from .masks import MaskState, settled, update_masks
 from .space import Choice
 
-# %% ../nbs/07_prunode.ipynb #0b7ec0b6
+# %% ../nbs/07_prunode.ipynb #8a76581b
 def _rows(h:Tensor) -> Tensor:
     "An image batch as a matrix (pixels, channels); free of copies in channels-last layout."
     return h.permute(0, 2, 3, 1).reshape(-1, h.shape[1])
@@ -41,19 +41,21 @@ class _Split(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx:Any, g_small:Tensor, g_large:Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx:Any, g_small:Tensor, g_large:Tensor) -> tuple[Tensor, Tensor|None, None]:
         x,w = ctx.saved_tensors
         s = ctx.s
         large = _rows(g_large)
         both = _rows(g_small) + large
-        dx,dw = torch.empty_like(x),torch.empty_like(w)
+        dx = torch.empty_like(x)
         torch.mm(both, w[:, :s], out=dx[:, :s])
         torch.mm(large, w[:, s:], out=dx[:, s:])
+        if not ctx.needs_input_grad[1]: return _image(dx, ctx.shape), None, None  # architecture steps leave the weights alone
+        dw = torch.empty_like(w)
         torch.mm(both.t(), x[:, :s], out=dw[:, :s])
         torch.mm(large.t(), x[:, s:], out=dw[:, s:])
         return _image(dx, ctx.shape), dw, None
 
-# %% ../nbs/07_prunode.ipynb #a5ab812b
+# %% ../nbs/07_prunode.ipynb #30a883a4
 class _Gated(torch.autograd.Function):
     "The projections of the first `s` hidden channels and of all, each channel weighed by a gate per image."
     @staticmethod
@@ -78,7 +80,7 @@ class _Gated(torch.autograd.Function):
         dw[:, :s] += torch.einsum('boc,bc->oc', e_s, g_s)
         return _image(dx, ctx.shape), dw, torch.einsum('boc,oc->bc', e_s, w[:, :s]), torch.einsum('boc,oc->bc', e_l, w), None
 
-# %% ../nbs/07_prunode.ipynb #3f644bc9
+# %% ../nbs/07_prunode.ipynb #dab873f3
 def carry(source:nn.Module, target:nn.Module) -> nn.Module:
     "Copy into every parameter and buffer of `target` the leading part of its namesake in `source`."
     have = source.state_dict()
@@ -99,7 +101,7 @@ class Prunode(nn.Module):
         super().__init__()
         if not choice.searched: raise ValueError(f"{choice.describe()} has a single width: there is nothing to search, use build_block")
         self.choice = choice
-        self.block = build_block(choice.block)
+        self.block:Any = build_block(choice.block)
         self.small_stats = Statistics(choice.block.c_out)  # behind the small candidate
         self.weight = nn.Parameter(torch.zeros(()))
         self.state = MaskState.initial(choice.block.hidden, choice.granularity)
@@ -110,7 +112,7 @@ class Prunode(nn.Module):
         return self.state.small, self.state.large
 
     @property
-    def last_norm(self) -> nn.BatchNorm2d:
+    def last_norm(self) -> Any:
         "Batch norm behind the projection: scale and shift of both candidates, statistics of the large one."
         return self.block.bn3 if self.choice.block.kind == 'irb' else self.block.bn2
 
@@ -119,11 +121,15 @@ class Prunode(nn.Module):
         s,l = self.widths
         return l if self.weight > 0 else s
 
-    def step(self, progress:float) -> bool:
+    def step(self,
+        progress:float,           # Share of the search that is done
+        weight:float|None=None,   # The parameter's value, if it is known already
+        **constants:float,        # Of Algorithm 1
+    ) -> bool:
         "Algorithm 1, after an optimiser step; whether the weight was reset."
         c = self.choice
-        before = self.weight.item()
-        self.state = update_masks(self.state, before, progress, c.block.hidden, granularity=c.granularity)
+        before = self.weight.item() if weight is None else weight
+        self.state = update_masks(self.state, before, progress, c.block.hidden, granularity=c.granularity, **constants)
         if self.state.weight == before: return False
         with torch.no_grad(): self.weight.fill_(self.state.weight)
         return True
@@ -203,7 +209,7 @@ class Prunode(nn.Module):
         norm.running_var.copy_(stats.running_var)
         return found
 
-# %% ../nbs/07_prunode.ipynb #dd36b6e7
+# %% ../nbs/07_prunode.ipynb #72ac9b70
 def literal(node:Prunode, x:Tensor, p:Tensor) -> Tensor:
     "`node(x, p)` as two masked copies over all channels."
     b,kind,train = cast(Any, node.block),node.choice.block.kind,node.training

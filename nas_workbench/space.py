@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SKIP', 'PRESETS', 'strongest', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 
-# %% ../nbs/02_space.ipynb #73d7ed0d
+# %% ../nbs/02_space.ipynb #69aec66b
 import json
 import random
 import tomllib
@@ -17,7 +17,7 @@ from typing import Any, Iterator, Sequence
 
 from .arch import MOST, WIDTH_STEP, Architecture, Block, Key, check_int, parse_json
 
-# %% ../nbs/02_space.ipynb #a33562d1
+# %% ../nbs/02_space.ipynb #300f9c2c
 SKIP = -1  # the number of a skip among the candidates of a layer; choices count from 0
 
 def strongest(scores:dict[int, float]) -> int:
@@ -104,7 +104,7 @@ class Layer:
     def __contains__(self, block:Block) -> bool:
         return self.skippable if block.kind == 'skip' else any(block in c for c in self.choices)
 
-# %% ../nbs/02_space.ipynb #504f2f3c
+# %% ../nbs/02_space.ipynb #d249a04e
 @dataclass(frozen=True)
 class Stage:
     "A row of the table: layers of one kind."
@@ -251,7 +251,7 @@ class SearchSpace:
         stages = tuple(made(f'stage {n}', Stage, o) for n,o in enumerate(rows, 1))
         return cls(stem=stem, stages=stages, **d)
 
-# %% ../nbs/02_space.ipynb #cacf8b39
+# %% ../nbs/02_space.ipynb #f0a2b024
 def _prunet(name:str, layers:tuple[int, ...]) -> SearchSpace:
     "Table 1 with this many layers in stages 2 to 6."
     rows = [('fused_irb', 64, 2, 'swish'), ('fused_irb', 96, 2, 'swish'), ('irb', 160, 2, 'swish'), ('irb', 288, 1, 'relu'), ('irb', 448, 2, 'relu')]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Costs', 'Layer', 'Sample', 'gumbel', 'SuperNet', 'frozen_statistics']
 
-# %% ../nbs/09_supernet.ipynb #0406c865
+# %% ../nbs/09_supernet.ipynb #48ca4b45
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from .prunode import Prunode, carry
 from .space import SKIP, Choice, SearchSpace, strongest
 from .space import Layer as LayerSpec
 
-# %% ../nbs/09_supernet.ipynb #9613f80f
+# %% ../nbs/09_supernet.ipynb #31264537
 class Costs(Protocol):
     "Anything that knows what a block costs where it stands."
     def latency(self, key:Key) -> float: ...
@@ -106,7 +106,7 @@ class Layer(nn.Module):
         node = self.node(i)
         return node.at(x, node.read_out()) if node else self.candidates[str(i)](x)
 
-# %% ../nbs/09_supernet.ipynb #e256bd6e
+# %% ../nbs/09_supernet.ipynb #aa3e3afe
 @dataclass(frozen=True)
 class Sample:
     "The shares of one forward pass."
@@ -272,7 +272,7 @@ class SuperNet(nn.Module):
         carry(self.tail, net.tail)
         return net.train(self.training)
 
-# %% ../nbs/09_supernet.ipynb #c207a8de
+# %% ../nbs/09_supernet.ipynb #f58aebe7
 @contextmanager
 def frozen_statistics(module:nn.Module) -> Iterator[None]:
     "Inside, batch norms use the batch but do not remember it."

@@ -222,8 +222,8 @@ def test_gpunet_lists_that_are_wrong(change, message):
 
 def test_gpunet_files_that_are_wrong(tmp_path):
     (tmp_path/'a.json').write_text('[{"layer_type": ')
-    with pytest.raises(ValueError, match='a.json: line 1, column 17'): Architecture.from_gpunet(tmp_path/'a.json')
-    with pytest.raises(ValueError, match="there is no file 'none.json': give the path of a GPUNet layer list"): Architecture.from_gpunet('none.json')
+    with pytest.raises(ValueError, match=r'a.json: line 1, column 17'): Architecture.from_gpunet(tmp_path/'a.json')
+    with pytest.raises(ValueError, match=r"there is no file 'none.json': give the path of a GPUNet layer list"): Architecture.from_gpunet('none.json')
 
 
 # ---- random architectures of each preset

@@ -167,7 +167,7 @@ def test_checkpoints(tmp_path):
     assert tuned(x).shape == (2, 3)
     gray = timm.create_model('nas_workbench', architecture=a, in_chans=1, pretrained=True, pretrained_cfg_overlay=dict(file=str(file), input_size=(3, 32, 32))).eval()
     assert_close(gray.stem.conv.weight, net.stem.conv.weight.sum(1, keepdim=True))
-    with pytest.raises(RuntimeError, match='size mismatch|Missing key'): timm.create_model('nas_workbench', architecture=tiny(4), checkpoint_path=file)
+    with pytest.raises(RuntimeError, match=r'size mismatch|Missing key'): timm.create_model('nas_workbench', architecture=tiny(4), checkpoint_path=file)
 
 def test_a_folder_in_the_form_of_the_hub(tmp_path):
     "timm writes the architecture into its config, so that the folder alone brings the network back."
@@ -203,7 +203,7 @@ def test_drop_path_drops_whole_residuals():
     torch.manual_seed(0)
     kept = (net.blocks[3](x) != x).flatten(1).any(1)
     assert abs(kept.float().mean().item() - .4) < .04  # rate .8*3/4
-    with pytest.raises(ValueError, match='drop_path_rate is -0.1: use a chance'): build_network(a, drop_path_rate=-.1)
+    with pytest.raises(ValueError, match=r'drop_path_rate is -0.1: use a chance'): build_network(a, drop_path_rate=-.1)
 
 def test_gradient_checkpointing_changes_nothing():
     net,x = built(with_skips()),images(4)
@@ -225,7 +225,7 @@ def test_groups_cover_every_parameter_in_order():
     names = [n for n,_ in net.named_parameters()]
     for coarse,groups in ((False, 2 + sum(b.kind != 'skip' for b in a.blocks)), (True, 2 + len({s for b,s in zip(a.blocks, a.stages) if b.kind != 'skip'}))):
         by = timm.models.group_parameters(net, net.group_matcher(coarse))
-        assert len(by) == groups and sum((by[o] for o in sorted(by)), []) == names
+        assert len(by) == groups and [n for o in sorted(by) for n in by[o]] == names
 
 def test_stages_of_two_digits_do_not_swallow_each_other():
     a = Architecture(32, Block('conv', 3, 16, stride=2), (Block('irb', 16, 16, hidden=32),)*12, Block('tail', 16, 10, hidden=64, kernel=1), tuple(range(12)))
@@ -250,4 +250,4 @@ def test_architectures_that_are_none(source, message):
 
 def test_a_wrong_file_is_named(tmp_path):
     (tmp_path/'net.json').write_text(tiny().to_json().replace('"kernel": 5', '"kernel": 4', 1))
-    with pytest.raises(ValueError, match='net.json: layer .*: kernel is 4: use an odd size'): as_architecture(tmp_path/'net.json')
+    with pytest.raises(ValueError, match=r'net.json: layer .*: kernel is 4: use an odd size'): as_architecture(tmp_path/'net.json')

@@ -147,7 +147,7 @@ def test_stages_that_are_none(value):
 
 @pytest.mark.parametrize('value', [3, [], 'x', None])
 def test_a_space_that_is_no_table(value):
-    with pytest.raises(ValueError, match='the space is .*: use a table'): SearchSpace.from_dict(value)
+    with pytest.raises(ValueError, match=r'the space is .*: use a table'): SearchSpace.from_dict(value)
 
 def test_files_that_are_wrong(tmp_path):
     for name,text,message in [
@@ -156,7 +156,7 @@ def test_files_that_are_wrong(tmp_path):
         (tmp_path/name).write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(ValueError, match=message): space(tmp_path/name)
     with pytest.raises(ValueError, match="there is no search space 'prunett': use prunet, prunet-formula, prunet-gpunet1, prunet-tiny"): space('prunett')
-    with pytest.raises(ValueError, match="there is no file 'none.toml'"): space('none.toml')
+    with pytest.raises(ValueError, match=r"there is no file 'none.toml'"): space('none.toml')
 
 def test_a_stride_in_a_layer_that_may_be_skipped():
     with pytest.raises(ValueError, match='from 24 to 24 channels with stride 2 and may be skipped: only a layer with stride 1'):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
-# %% ../../nbs/search/05_config.ipynb #40630c70
+# %% ../../nbs/search/05_config.ipynb #329afe1f
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
@@ -14,7 +14,7 @@ from typing import Any
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
-# %% ../../nbs/search/05_config.ipynb #841e1a4e
+# %% ../../nbs/search/05_config.ipynb #1a36741a
 @dataclass(frozen=True)
 class SearchConfig:
     "The recipe of a search."
@@ -84,10 +84,10 @@ class SearchConfig:
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
-# %% ../../nbs/search/05_config.ipynb #5d5ef87d
+# %% ../../nbs/search/05_config.ipynb #0afcb82d
 PRESETS = {'imagenet': SearchConfig(),
-           'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, arch_lr=.02),
-           'smoke': SearchConfig(epochs=4, warmup=1, batch_size=32, arch_lr=.2)}
+           'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
+           'smoke': SearchConfig(epochs=5, warmup=2, batch_size=32, optimizer='adamw', arch_lr=.1)}
 
 def preset(name:str, **changes:Any) -> SearchConfig:
     "The recipe of this name, with changes."

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Command', 'Control', 'Replay']
 
-# %% ../../nbs/search/06_control.ipynb #aa0c1eb9
+# %% ../../nbs/search/06_control.ipynb #ddb6a42d
 import threading
 import time
 from collections import deque
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..events import Changed, Event, Finished
 from .config import CHANGEABLE
 
-# %% ../../nbs/search/06_control.ipynb #2dacfe78
+# %% ../../nbs/search/06_control.ipynb #64f833cf
 @dataclass(frozen=True)
 class Command:
     "Something wanted of a running search."

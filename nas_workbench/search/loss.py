@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['latency_loss', 'objective', 'check_prices', 'check_lat']
 
-# %% ../../nbs/search/03_loss.ipynb #3dc6fcc5
+# %% ../../nbs/search/03_loss.ipynb #d05754ca
 from typing import Any
 
 import torch
 from torch import Tensor
 
-# %% ../../nbs/search/03_loss.ipynb #bae64266
+# %% ../../nbs/search/03_loss.ipynb #0f8c7ee5
 def latency_loss(lat:Tensor, alpha:float, beta:float=.6) -> Tensor:
     "The second term of Eq. 2; `lat` in microseconds, above 1."
     return alpha*lat.log()**beta
@@ -25,7 +25,7 @@ def objective(
     "Eq. 2."
     return ce + latency_loss(lat, alpha, beta)
 
-# %% ../../nbs/search/03_loss.ipynb #9f0b257e
+# %% ../../nbs/search/03_loss.ipynb #bd715f2f
 def check_prices(prices:dict[str, float]) -> None:
     "Raise unless every network's LAT is above 1 microsecond, given what each block costs."
     bad = {k: v for k,v in prices.items() if not v >= 0 or v == float('inf')}

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Candidates', 'Cut', 'Insert', 'judge']
 
-# %% ../../nbs/search/02_prune.ipynb #7ee8303e
+# %% ../../nbs/search/02_prune.ipynb #34d4bbed
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..space import SKIP, strongest
 
-# %% ../../nbs/search/02_prune.ipynb #dcb7bd85
+# %% ../../nbs/search/02_prune.ipynb #089f94f1
 @dataclass(frozen=True)
 class Candidates:
     "What one layer holds when it is judged."

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['threshold', 'check_thresholds', 'cosine']
 
-# %% ../../nbs/search/01_schedule.ipynb #9e6fb8f1
+# %% ../../nbs/search/01_schedule.ipynb #d34081d7
 from math import cos, pi
 
-# %% ../../nbs/search/01_schedule.ipynb #11b698ab
+# %% ../../nbs/search/01_schedule.ipynb #395ed404
 def threshold(
     epoch:int,            # From 1; thresholds belong to the ends of the epochs after `warmup`
     *,
