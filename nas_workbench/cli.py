@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .cli_latency import latency_app
 from .extras import MissingExtra
 
 # %% ../nbs/50_cli.ipynb #422e05bf
@@ -46,6 +47,8 @@ def nwb(
     traceback: Annotated[bool, typer.Option('--traceback', help='When the work fails, show where.')] = False,
 ) -> None:
     "Search, measure, train and deploy networks for a device."
+
+app.add_typer(latency_app, name='latency')
 
 def main() -> None:
     "The program `nwb`."

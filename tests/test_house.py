@@ -27,8 +27,8 @@ MAP = '''
 2 | runtime.onnx     | 0 runtime.base
 2 | runtime.tensorrt | 0 runtime.base runtime.onnx
 2 | costs.table      | 0
-2 | costs.measure    | 0 blocks network runtime.* costs.table
 2 | costs.calibrate  | 0 costs.table
+2 | costs.measure    | 0 blocks network runtime.* costs.table costs.calibrate
 2 | costs.analytic   | 0 costs.table
 2 | costs.predict    | 0 costs.table
 3 | search.schedule  | 0
