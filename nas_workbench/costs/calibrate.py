@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FEATURES', 'kendall', 'Accuracy', 'accuracy', 'features', 'choose', 'Correction', 'fit', 'calibrate', 'report']
 
-# %% ../../nbs/costs/03_calibrate.ipynb #4fe13332
+# %% ../../nbs/costs/03_calibrate.ipynb #10c74c48
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from ..arch import Architecture, Key
 from .table import LatencyTable, Network
 
-# %% ../../nbs/costs/03_calibrate.ipynb #0d13ce55
+# %% ../../nbs/costs/03_calibrate.ipynb #69764a0f
 def kendall(a:Any, b:Any) -> float:
     "Kendall's tau-b: how far two rankings agree, from -1 to 1."
     x,y = (np.sign(np.subtract.outer(np.asarray(o, float), np.asarray(o, float)))[np.triu_indices(len(o), 1)] for o in (a, b))
@@ -46,7 +46,7 @@ def accuracy(predicted:Sequence[float], measured:Sequence[float]) -> Accuracy:
     off = np.abs(p/m - 1)
     return Accuracy(float(np.median(off)), float((off <= .1).mean()), kendall(p, m), len(p))
 
-# %% ../../nbs/costs/03_calibrate.ipynb #6aa62524
+# %% ../../nbs/costs/03_calibrate.ipynb #22b79296
 FEATURES = ('lat', 'lat_irb', 'lat_fused_irb', 'block', 'network', 'size')
 
 def features(table:LatencyTable, key:Key) -> np.ndarray: # One number per name in FEATURES
@@ -83,7 +83,7 @@ def choose(
         found.append(rest[best-2])
     return found[:n]
 
-# %% ../../nbs/costs/03_calibrate.ipynb #af0276b7
+# %% ../../nbs/costs/03_calibrate.ipynb #9ed00db8
 @dataclass(frozen=True)
 class Correction:
     "One weight per name in FEATURES."

@@ -6,7 +6,7 @@
 __all__ = ['RUNTIMES', 'interpolate', 'explore', 'compile_key', 'compile_network', 'time_key', 'time_network', 'Noisy',
            'Progress', 'Journal', 'noise', 'measure', 'open_runtime', 'about_now', 'measure_networks', 'measure_table']
 
-# %% ../../nbs/costs/02_measure.ipynb #7100f989
+# %% ../../nbs/costs/02_measure.ipynb #948d9c58
 import hashlib
 import json
 import random
@@ -25,7 +25,7 @@ from .table import About, Entry, LatencyTable, read_table, series, write_table
 from ..network import build_network
 from ..runtime.base import Plan, Runtime, Settings, Timing, claim, time_runs
 
-# %% ../../nbs/costs/02_measure.ipynb #9a11d9fe
+# %% ../../nbs/costs/02_measure.ipynb #c04a213c
 def interpolate(row:Sequence[Key], known:Mapping[Key, float], key:Key) -> float:
     "Linear in the width, between the nearest known neighbours on both sides."
     if key in known: return known[key]
@@ -42,7 +42,7 @@ class _Gap:
     hi: int
     error: float
 
-# %% ../../nbs/costs/02_measure.ipynb #6455daa6
+# %% ../../nbs/costs/02_measure.ipynb #d7c9922d
 def explore(
     keys:Sequence[Key],
     time:Callable[[Key], float], # Microseconds; asked once per key
@@ -82,7 +82,7 @@ def _first_gaps(row:tuple[Key, ...], known:Mapping[Key, float]) -> list[_Gap]:
 
 def _mid(row:Sequence[Key]) -> int: return (len(row)-1)//2
 
-# %% ../../nbs/costs/02_measure.ipynb #c335fd14
+# %% ../../nbs/costs/02_measure.ipynb #58c80574
 def compile_key(runtime:Runtime, key:Key) -> Any:
     "The block of this key, compiled."
     b,side = key.block,key.resolution
@@ -106,7 +106,7 @@ def time_network(runtime:Runtime, a:Architecture, plan:Plan=Plan()) -> Timing:
     "The network, timed."
     return time_runs(compile_network(runtime, a).sample, plan)
 
-# %% ../../nbs/costs/02_measure.ipynb #ae83f097
+# %% ../../nbs/costs/02_measure.ipynb #796fea93
 class Noisy(ValueError):
     "The machine does not repeat itself well enough."
 
@@ -222,7 +222,7 @@ def _pair_off(o:Sequence[Timing]) -> float:
 
 def _noise_of(seen:Mapping[Key, Sequence[Timing]]) -> float: return noise([_two_quietest(o) for o in seen.values()])
 
-# %% ../../nbs/costs/02_measure.ipynb #4c79f861
+# %% ../../nbs/costs/02_measure.ipynb #32cef4ea
 RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 
 def open_runtime(

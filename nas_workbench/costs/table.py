@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEASURE', 'FORMAT', 'About', 'Entry', 'Network', 'LatencyTable', 'series', 'write_table', 'read_table']
 
-# %% ../../nbs/costs/01_table.ipynb #93f72e4a
+# %% ../../nbs/costs/01_table.ipynb #c1a8e0c1
 import hashlib
 import os
 import sqlite3
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..arch import Block, Key
 
-# %% ../../nbs/costs/01_table.ipynb #9d75a1fe
+# %% ../../nbs/costs/01_table.ipynb #156466aa
 @dataclass(frozen=True)
 class About:
     "What a table was measured with."
@@ -103,7 +103,7 @@ class LatencyTable:
         wrong = [f"{k} {getattr(self.about, k)!r}, not {v!r}" for k,v in wanted.items() if v is not None and getattr(self.about, k) != v]
         if wrong: raise ValueError(f"this table is for {'; '.join(wrong)}: use the table of that, or measure one with {MEASURE}")
 
-# %% ../../nbs/costs/01_table.ipynb #cf3900a9
+# %% ../../nbs/costs/01_table.ipynb #021b59ae
 def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
     "Keys that differ in their hidden width alone, from narrow to wide."
     found:dict[Key, list[Key]] = {}
@@ -112,7 +112,7 @@ def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
         found.setdefault(alike, []).append(k)
     return [tuple(sorted(o, key=lambda k: k.block.hidden)) for o in found.values()]
 
-# %% ../../nbs/costs/01_table.ipynb #a20416e8
+# %% ../../nbs/costs/01_table.ipynb #fefd0c65
 FORMAT = 'nas_workbench.LatencyTable.1'
 _BLOCK = ('kind', 'c_in', 'c_out', 'hidden', 'kernel', 'stride', 'act', 'se', 'padded')
 _ENTRY = tuple(f.name for f in fields(Entry))

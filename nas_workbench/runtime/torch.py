@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TorchCompiled', 'TorchRuntime']
 
-# %% ../../nbs/runtime/02_torch.ipynb #99addda6
+# %% ../../nbs/runtime/02_torch.ipynb #31387795
 import copy
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from .base import BuildError, Settings, check_precision, cpu_name, stopwatch
 
-# %% ../../nbs/runtime/02_torch.ipynb #abc765fa
+# %% ../../nbs/runtime/02_torch.ipynb #2144c6e8
 _DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 def _precision(dtype:torch.dtype) -> str: return next((k for k,v in _DTYPES.items() if v == dtype), str(dtype))

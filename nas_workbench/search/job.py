@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'Job', 'injected', 'job_from', 'Ready', 'several', 'prepare', 'table_for', 'Lines', 'search', 'keep']
 
-# %% ../../nbs/search/09_job.ipynb #3c2bd280
+# %% ../../nbs/search/09_job.ipynb #32d5d70d
 import ast
 import json
 import os
@@ -35,7 +35,7 @@ from .run import Found, Search
 from ..space import SearchSpace
 from ..space import space as space_named
 
-# %% ../../nbs/search/09_job.ipynb #f6d456d8
+# %% ../../nbs/search/09_job.ipynb #f04a4fbb
 SETTINGS = ('alpha', 'beta', 'phi', 'lam', 'tau', 'epochs', 'warmup', 'batch_size', 'seed')  # of the recipe
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def job_from(
         if wanted and not isinstance(v, wanted): raise ValueError(f"{k} is {v!r}: use {'text' if wanted is str else 'True or False'}")
     return Job(**values)
 
-# %% ../../nbs/search/09_job.ipynb #b9924f88
+# %% ../../nbs/search/09_job.ipynb #316ba7a6
 @dataclass(frozen=True)
 class Ready:
     "A job that can begin."
@@ -141,7 +141,7 @@ def _folder(job:Job, config:SearchConfig, s:SearchSpace, data:DataSource) -> Pat
     write_whole(there, json.dumps(dict(job=asked, recipe=asdict(config), space=json.loads(s.to_json()), data=data.fingerprint()), indent=1).encode())
     return folder
 
-# %% ../../nbs/search/09_job.ipynb #f9407c70
+# %% ../../nbs/search/09_job.ipynb #d5e2e562
 def table_for(ready:Ready, ranks:Ranks=Ranks(), report:Callable[[Any], None]=lambda o: None, **kwargs:Any) -> LatencyTable:
     "The latencies that the search uses; with several processes the first one measures."
     return ranks.first(lambda: _table_for(ready, report, **kwargs))
@@ -157,7 +157,7 @@ def _table_for(ready:Ready, report:Callable[[Any], None], **kwargs:Any) -> Laten
     table.require(ready.space.latency_keys())
     return table
 
-# %% ../../nbs/search/09_job.ipynb #e63e5621
+# %% ../../nbs/search/09_job.ipynb #777d7a33
 class Lines:
     "An `emit` that passes events on and says a line per epoch."
     def __init__(self, config:SearchConfig, emit:Emit, say:Callable[[str], None]=print): self.epochs,self.emit,self.say,self.last = config.epochs,emit,say,(None, 0.)
