@@ -6,7 +6,7 @@
 __all__ = ['RUNTIMES', 'interpolate', 'explore', 'compile_key', 'compile_network', 'time_key', 'time_network', 'Noisy',
            'Progress', 'Journal', 'noise', 'measure', 'open_runtime', 'about_now', 'measure_networks', 'measure_table']
 
-# %% ../../nbs/costs/02_measure.ipynb #948d9c58
+# %% ../../nbs/costs/02_measure.ipynb #dbc55225
 import hashlib
 import json
 import random
@@ -25,7 +25,7 @@ from .table import About, Entry, LatencyTable, read_table, series, write_table
 from ..network import build_network
 from ..runtime.base import Plan, Runtime, Settings, Timing, claim, time_runs
 
-# %% ../../nbs/costs/02_measure.ipynb #c04a213c
+# %% ../../nbs/costs/02_measure.ipynb #fac4400d
 def interpolate(row:Sequence[Key], known:Mapping[Key, float], key:Key) -> float:
     "Linear in the width, between the nearest known neighbours on both sides."
     if key in known: return known[key]
@@ -42,7 +42,7 @@ class _Gap:
     hi: int
     error: float
 
-# %% ../../nbs/costs/02_measure.ipynb #d7c9922d
+# %% ../../nbs/costs/02_measure.ipynb #59aca31e
 def explore(
     keys:Sequence[Key],
     time:Callable[[Key], float], # Microseconds; asked once per key
@@ -82,7 +82,7 @@ def _first_gaps(row:tuple[Key, ...], known:Mapping[Key, float]) -> list[_Gap]:
 
 def _mid(row:Sequence[Key]) -> int: return (len(row)-1)//2
 
-# %% ../../nbs/costs/02_measure.ipynb #58c80574
+# %% ../../nbs/costs/02_measure.ipynb #497435d8
 def compile_key(runtime:Runtime, key:Key) -> Any:
     "The block of this key, compiled."
     b,side = key.block,key.resolution
@@ -106,7 +106,7 @@ def time_network(runtime:Runtime, a:Architecture, plan:Plan=Plan()) -> Timing:
     "The network, timed."
     return time_runs(compile_network(runtime, a).sample, plan)
 
-# %% ../../nbs/costs/02_measure.ipynb #796fea93
+# %% ../../nbs/costs/02_measure.ipynb #3d76ee67
 class Noisy(ValueError):
     "The machine does not repeat itself well enough."
 
@@ -222,7 +222,7 @@ def _pair_off(o:Sequence[Timing]) -> float:
 
 def _noise_of(seen:Mapping[Key, Sequence[Timing]]) -> float: return noise([_two_quietest(o) for o in seen.values()])
 
-# %% ../../nbs/costs/02_measure.ipynb #32cef4ea
+# %% ../../nbs/costs/02_measure.ipynb #fe7098b3
 RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 
 def open_runtime(
@@ -288,7 +288,10 @@ def measure_table(
         if not old.missing(space.latency_keys()) and (old.calibrated or not networks): return old
     log = Journal(file.with_suffix('.journal') if file else None, now)
     with claim(runtime.where, 'a measurement', alone=True):
-        entries,off = measure(space.latency_keys(), lambda k: time_key(runtime, k, plan), log, report=report, **kwargs)
+        try: entries,off = measure(space.latency_keys(), lambda k: time_key(runtime, k, plan), log, report=report, **kwargs)
+        except Noisy:  # what was timed in the noise must not be taken up again
+            if log.path: log.path.unlink(missing_ok=True)
+            raise
         table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=off), entries)
         if networks:
             some = choose(table, space, networks)
