@@ -231,6 +231,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                               'nas_workbench/costs/table.py'),
                                            'nas_workbench.costs.table.LatencyTable': ( 'costs/table.html#latencytable',
                                                                                        'nas_workbench/costs/table.py'),
+                                           'nas_workbench.costs.table.LatencyTable._space_keys': ( 'costs/table.html#latencytable._space_keys',
+                                                                                                   'nas_workbench/costs/table.py'),
                                            'nas_workbench.costs.table.LatencyTable.calibrated': ( 'costs/table.html#latencytable.calibrated',
                                                                                                   'nas_workbench/costs/table.py'),
                                            'nas_workbench.costs.table.LatencyTable.check': ( 'costs/table.html#latencytable.check',
