@@ -39,6 +39,7 @@ MAP = '''
 3 | search.checkpoint| 0 1 2 search.schedule search.prune search.loss search.config
 3 | search.machine   |
 3 | search.run       | 0 1 2 search.*
+3 | search.job       | 0 1 2 search.*
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
