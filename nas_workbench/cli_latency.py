@@ -6,7 +6,7 @@
 __all__ = ['BARS', 'latency_app', 'TableFile', 'TABLES', 'sparkline', 'table_lines', 'latency_figure', 'default_file',
            'measure_command', 'show_command', 'check_command', 'space_of', 'export_command', 'import_command']
 
-# %% ../nbs/52_cli_latency.ipynb #3994716e
+# %% ../nbs/52_cli_latency.ipynb #bdf77054
 import csv
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-# %% ../nbs/52_cli_latency.ipynb #2e2d06f4
+# %% ../nbs/52_cli_latency.ipynb #86e01977
 BARS = '▁▂▃▄▅▆▇█'
 
 def sparkline(values:list[float], wide:int=24) -> str:
@@ -63,7 +63,7 @@ def latency_figure(table:Any) -> Any:
     o = table.about
     return fig.update_layout(template='none', title=f'{o.space} on {o.device}, {o.runtime}, {o.precision}, batch {o.batch}').update_xaxes(title='hidden width').update_yaxes(title='µs')
 
-# %% ../nbs/52_cli_latency.ipynb #b5821b3e
+# %% ../nbs/52_cli_latency.ipynb #7e9ac3a4
 latency_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help='Measure blocks on a device, and use what was measured.')
 
 TableFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='A latency table.')]
@@ -101,7 +101,10 @@ def measure_command(
     where = space(name, classes=classes, resolution=resolution)
     rt = open_runtime(runtime, Settings(batch, threads, precision or ('fp16' if runtime in ('tensorrt', 'trtexec') else 'fp32')), device)
     file = out or default_file(about_now(where, rt))
-    table = measure_table(where, rt, file, networks=networks, held_out=held_out, plan=Plan(seconds=seconds), report=_progress, exhaustive=exhaustive, bound=bound, limit=noise)
+    try: table = measure_table(where, rt, file, networks=networks, held_out=held_out, plan=Plan(seconds=seconds), report=_progress, exhaustive=exhaustive, bound=bound, limit=noise)
+    except KeyboardInterrupt:
+        typer.echo('nwb: interrupted, the same command goes on where it was', err=True)
+        raise typer.Exit(130) from None
     for line in table_lines(table):
         if not line: break
         typer.echo(line)
@@ -126,6 +129,7 @@ def check_command(
     file: TableFile,
     networks: Annotated[int, typer.Option(min=2, help='How many fresh ones.')] = 20,
     seed: Annotated[int|None, typer.Option(help='Of the networks; different each time by default.')] = None,
+    noise: Annotated[float, typer.Option(help='Difference between visits above which nothing is said.')] = .05,
 ) -> None:
     "Measure fresh random networks and say whether the table holds."
     import random
@@ -142,7 +146,7 @@ def check_command(
     table.check(device=now.device, runtime=now.runtime, version=now.version)
     first = random.SystemRandom().randrange(10**9) if seed is None else seed
     fresh = [where.sample(first + i) for i in range(networks)]
-    with claim(rt.where, 'a measurement', alone=True): timed = measure_networks(fresh, rt, Journal(None, now), Plan(seconds=.15), report=_progress)
+    with claim(rt.where, 'a measurement', alone=True): timed = measure_networks(fresh, rt, Journal(None, now), Plan(seconds=.15), noise, report=_progress)
     a = accuracy([x.latency(table) for x,_ in timed], [lat for _,lat in timed])
     typer.echo(a.line())
     typer.echo('the table holds' if a.holds else f'the table no longer holds: measure it anew with nwb latency measure {o.space}, on a quiet machine')

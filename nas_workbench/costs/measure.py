@@ -6,7 +6,7 @@
 __all__ = ['RUNTIMES', 'interpolate', 'explore', 'compile_key', 'compile_network', 'time_key', 'time_network', 'Noisy',
            'Progress', 'Journal', 'noise', 'measure', 'open_runtime', 'about_now', 'measure_networks', 'measure_table']
 
-# %% ../../nbs/costs/02_measure.ipynb #948d9c58
+# %% ../../nbs/costs/02_measure.ipynb #c99157c1
 import hashlib
 import json
 import random
@@ -25,7 +25,7 @@ from .table import About, Entry, LatencyTable, read_table, series, write_table
 from ..network import build_network
 from ..runtime.base import Plan, Runtime, Settings, Timing, claim, time_runs
 
-# %% ../../nbs/costs/02_measure.ipynb #c04a213c
+# %% ../../nbs/costs/02_measure.ipynb #e3c8a342
 def interpolate(row:Sequence[Key], known:Mapping[Key, float], key:Key) -> float:
     "Linear in the width, between the nearest known neighbours on both sides."
     if key in known: return known[key]
@@ -42,7 +42,7 @@ class _Gap:
     hi: int
     error: float
 
-# %% ../../nbs/costs/02_measure.ipynb #d7c9922d
+# %% ../../nbs/costs/02_measure.ipynb #85150eea
 def explore(
     keys:Sequence[Key],
     time:Callable[[Key], float], # Microseconds; asked once per key
@@ -82,7 +82,7 @@ def _first_gaps(row:tuple[Key, ...], known:Mapping[Key, float]) -> list[_Gap]:
 
 def _mid(row:Sequence[Key]) -> int: return (len(row)-1)//2
 
-# %% ../../nbs/costs/02_measure.ipynb #58c80574
+# %% ../../nbs/costs/02_measure.ipynb #e53fa55a
 def compile_key(runtime:Runtime, key:Key) -> Any:
     "The block of this key, compiled."
     b,side = key.block,key.resolution
@@ -106,7 +106,7 @@ def time_network(runtime:Runtime, a:Architecture, plan:Plan=Plan()) -> Timing:
     "The network, timed."
     return time_runs(compile_network(runtime, a).sample, plan)
 
-# %% ../../nbs/costs/02_measure.ipynb #796fea93
+# %% ../../nbs/costs/02_measure.ipynb #9ee7fed9
 class Noisy(ValueError):
     "The machine does not repeat itself well enough."
 
@@ -168,7 +168,7 @@ def measure(
     exhaustive:bool=False,  # Time every width
     limit:float=.05,        # Noise above which nothing is stored
     visits:int=2,           # Of every timed block, at least two
-    most_visits:int=4,      # While the noise is above the limit
+    most_visits:int=5,      # Of a block whose two quietest visits differ by more than the limit
     seed:int=0,
     report:Callable[[Progress], None]=lambda o: None,
 ) -> tuple[dict[Key, Entry], float]: # An entry for every key, and the noise
@@ -196,10 +196,9 @@ def measure(
     seen = {k: [at(k, 0)] for k in timed}
     total[0] = len(timed)*visits
     for visit in range(1, most_visits):
-        if visit >= visits:
-            if _noise_of(seen) <= limit: break
-            total[0] += len(timed)
-        order = timed[:]
+        order = timed[:] if visit < visits else _unsettled(seen, limit)
+        if not order: break
+        if visit >= visits: total[0] += len(order)
         random.Random(seed+visit).shuffle(order)
         for k in order: seen[k].append(at(k, visit))
     off = _noise_of(seen)
@@ -212,6 +211,10 @@ def measure(
     filled = {k: Entry(interpolate(rows[k], known, k), 0., False, e, 0) for k,e in errors.items() if e is not None}
     return {k: entries.get(k) or filled[k] for k in keys}, off
 
+def _unsettled(seen:Mapping[Any, Sequence[Timing]], limit:float) -> list[Any]:
+    "Those whose two quietest visits still differ by more than the limit."
+    return [k for k,o in seen.items() if _pair_off(o) > limit]
+
 def _two_quietest(o:Sequence[Timing]) -> tuple[float, float]:
     a,b = sorted(t.median for t in o)[:2]
     return a, b
@@ -220,9 +223,9 @@ def _pair_off(o:Sequence[Timing]) -> float:
     a,b = _two_quietest(o)
     return (b-a)/a
 
-def _noise_of(seen:Mapping[Key, Sequence[Timing]]) -> float: return noise([_two_quietest(o) for o in seen.values()])
+def _noise_of(seen:Mapping[Any, Sequence[Timing]]) -> float: return noise([_two_quietest(o) for o in seen.values()])
 
-# %% ../../nbs/costs/02_measure.ipynb #32cef4ea
+# %% ../../nbs/costs/02_measure.ipynb #983ab86b
 RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 
 def open_runtime(
@@ -252,20 +255,26 @@ def measure_networks(
     runtime:Runtime,
     journal:Journal,
     plan:Plan=Plan(),
-    visits:int=2,
+    limit:float=.05, # Noise above which nothing is handed out
+    most_visits:int=6,
     seed:int=0,
     report:Callable[[Progress], None]=lambda o: None,
 ) -> list[tuple[Architecture, float]]: # Each with its latency, microseconds: the quietest visit
-    "Whole networks, each visited more than once, in shuffled order."
-    start,best,done = monotonic(),[float('inf')]*len(networks),0
-    for visit in range(visits):
-        order = list(range(len(networks)))
+    "Whole networks, each visited twice or, where its visits disagree, more often, in shuffled order."
+    start,done = monotonic(),0
+    seen:dict[int, list[Timing]] = {i: [] for i in range(len(networks))}
+    for visit in range(most_visits):
+        order = list(seen) if visit < 2 else _unsettled(seen, limit)
+        total = done + len(order)*(2 - visit if visit < 2 else 1)
         random.Random(seed+visit).shuffle(order)
         for i in order:
-            a = networks[i]
-            t,_ = journal.get(f'network {hashlib.sha256(a.to_json().encode()).hexdigest()}', visit, lambda a=a: time_network(runtime, a, plan))  # type: ignore[misc]
-            best[i],done = min(best[i], t.median),done+1
-            report(Progress(done, visits*len(networks), monotonic()-start))
+            name = f'network {hashlib.sha256(networks[i].to_json().encode()).hexdigest()}'
+            seen[i].append(journal.get(name, visit, lambda i=i: time_network(runtime, networks[i], plan))[0])  # type: ignore[misc]
+            done += 1
+            report(Progress(done, total, monotonic()-start))
+    off = _noise_of(seen)
+    if off > limit: raise Noisy(f"the same network differs by {off:.1%} in the median between visits, above the limit of {limit:.0%}: nothing was stored; stop what else runs on this machine, or allow more noise and live with it")
+    best = [min(t.median for t in seen[i]) for i in seen]
     return list(zip(networks, best))
 
 def measure_table(
@@ -276,8 +285,9 @@ def measure_table(
     networks:int=40,                 # Whole networks to calibrate with; 0: the plain sum
     held_out:int=20,                 # And to judge the calibration by
     plan:Plan=Plan(),
+    limit:float=.05,                 # Noise above which nothing is stored
     report:Callable[[Progress], None]=lambda o: None,
-    **kwargs:Any,                    # Of `measure`: bound, exhaustive, limit, …
+    **kwargs:Any,                    # Of `measure`: bound, exhaustive, …
 ) -> LatencyTable:
     "Every block of the space on this runtime, calibrated, in a file."
     file,now = Path(path) if path else None,about_now(space, runtime)
@@ -288,13 +298,17 @@ def measure_table(
         if not old.missing(space.latency_keys()) and (old.calibrated or not networks): return old
     log = Journal(file.with_suffix('.journal') if file else None, now)
     with claim(runtime.where, 'a measurement', alone=True):
-        entries,off = measure(space.latency_keys(), lambda k: time_key(runtime, k, plan), log, report=report, **kwargs)
-        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=off), entries)
-        if networks:
-            some = choose(table, space, networks)
-            others = [a for a in dict.fromkeys(space.sample(10**6 + i) for i in range(held_out)) if a not in some]
-            timed = measure_networks(some + others, runtime, log, plan, report=report)
-            table = calibrate(table, timed[:len(some)], timed[len(some):])
+        try:
+            entries,off = measure(space.latency_keys(), lambda k: time_key(runtime, k, plan), log, report=report, limit=limit, **kwargs)
+            table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=off), entries)
+            if networks:
+                some = choose(table, space, networks)
+                others = [a for a in dict.fromkeys(space.sample(10**6 + i) for i in range(held_out)) if a not in some]
+                timed = measure_networks(some + others, runtime, log, plan, limit, report=report)
+                table = calibrate(table, timed[:len(some)], timed[len(some):])
+        except Noisy:  # what was timed in the noise must not be taken up again
+            if log.path: log.path.unlink(missing_ok=True)
+            raise
     if file:
         write_table(table, file)
         file.with_suffix('.journal').unlink(missing_ok=True)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEASURE', 'FORMAT', 'About', 'Entry', 'Network', 'LatencyTable', 'series', 'write_table', 'read_table']
 
-# %% ../../nbs/costs/01_table.ipynb #c1a8e0c1
+# %% ../../nbs/costs/01_table.ipynb #60d770b2
 import hashlib
 import os
 import sqlite3
@@ -17,8 +17,9 @@ from math import isfinite
 from pathlib import Path
 
 from ..arch import Block, Key
+from ..space import space
 
-# %% ../../nbs/costs/01_table.ipynb #156466aa
+# %% ../../nbs/costs/01_table.ipynb #38b0f670
 @dataclass(frozen=True)
 class About:
     "What a table was measured with."
@@ -78,14 +79,22 @@ class LatencyTable:
         gone = self.missing(keys)
         if gone:
             raise LookupError(f"{len(gone)} of {len(keys)} blocks have no latency in the table of {self.about.device!r} for {self.about.space}: the first is {gone[0]}; "
-                              f"run {MEASURE} with your space on that device to add them")
+                              f"run {MEASURE} {self.about.space} on that device to add them")
 
     def latency(self, key:Key) -> float:
         "Microseconds: calibrated where the table is, 0 for a skip."
         if key.block.kind == 'skip': return 0.
-        if key not in self.entries: self.require([key])
+        if key not in self.entries:
+            whole = self._space_keys()
+            self.require(whole if key in whole else [key])
         o = self.entries[key]
         return o.median if o.corrected is None else o.corrected
+
+    def _space_keys(self) -> tuple[Key, ...]:
+        "What a table of this preset has to hold; nothing where the space is somebody's own."
+        classes = next((k.block.c_out for k in self.entries if k.block.kind == 'tail'), None)
+        try: return space(self.about.space, classes=classes, resolution=self.about.resolution).latency_keys()
+        except ValueError: return ()
 
     @property
     def calibrated(self) -> bool:
@@ -103,7 +112,7 @@ class LatencyTable:
         wrong = [f"{k} {getattr(self.about, k)!r}, not {v!r}" for k,v in wanted.items() if v is not None and getattr(self.about, k) != v]
         if wrong: raise ValueError(f"this table is for {'; '.join(wrong)}: use the table of that, or measure one with {MEASURE}")
 
-# %% ../../nbs/costs/01_table.ipynb #021b59ae
+# %% ../../nbs/costs/01_table.ipynb #7469d2f7
 def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
     "Keys that differ in their hidden width alone, from narrow to wide."
     found:dict[Key, list[Key]] = {}
@@ -112,7 +121,7 @@ def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
         found.setdefault(alike, []).append(k)
     return [tuple(sorted(o, key=lambda k: k.block.hidden)) for o in found.values()]
 
-# %% ../../nbs/costs/01_table.ipynb #fefd0c65
+# %% ../../nbs/costs/01_table.ipynb #97ea79e7
 FORMAT = 'nas_workbench.LatencyTable.1'
 _BLOCK = ('kind', 'c_in', 'c_out', 'hidden', 'kernel', 'stride', 'act', 'se', 'padded')
 _ENTRY = tuple(f.name for f in fields(Entry))
