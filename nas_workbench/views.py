@@ -7,7 +7,7 @@ __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RE
            'Recorded', 'words', 'describe', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
            'fig_losses', 'fig_cost', 'signs', 'fig_entropy', 'Point', 'pareto', 'fig_pareto']
 
-# %% ../nbs/21_views.ipynb #1600e9dd
+# %% ../nbs/21_views.ipynb #be21e8fe
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -18,12 +18,12 @@ from .events import Changed, Continued, Cost, Epoch, Event, Failed, Finished, Pa
 from .extras import need
 from .space import SKIP, Layer, SearchSpace, strongest
 
-# %% ../nbs/21_views.ipynb #19469766
+# %% ../nbs/21_views.ipynb #c0a26266
 with need('lab'):
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-# %% ../nbs/21_views.ipynb #e945810a
+# %% ../nbs/21_views.ipynb #6cd5d7eb
 class Recorded(Protocol):
     "What a view asks of a record."
     @property
@@ -55,7 +55,7 @@ class Recorded(Protocol):
     def architecture(self, epoch:int|None=None) -> Architecture: ...
     def time(self, step:int) -> float: ...
 
-# %% ../nbs/21_views.ipynb #7d218345
+# %% ../nbs/21_views.ipynb #eaa5383f
 @singledispatch
 def words(event:Event) -> str:
     "What happened, for a person; empty where it is only a number in a row."
@@ -86,17 +86,18 @@ def _(o): return f"epoch {o.epoch}: {'stopped' if o.reason == 'stopped' else 'do
 @_say(Failed)
 def _(o): return f"step {o.step}: failed, {o.reason}"
 
-# %% ../nbs/21_views.ipynb #bc450110
-INK,FAINT,GRID = '#7b8087','rgba(128,128,128,.45)','rgba(128,128,128,.22)'
+# %% ../nbs/21_views.ipynb #31484a47
+INK,FAINT,GRID = '#7b8087','rgba(128,128,128,.6)','rgba(128,128,128,.22)'
 BLUE,ORANGE,GREEN,PINK,SKY,RED = COLOURS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 _AXIS = dict(gridcolor=GRID, linecolor=FAINT, tickcolor=FAINT, zeroline=False, showline=True, ticks='outside', ticklen=4, title=dict(standoff=6), automargin=True)
 HOUSE = go.layout.Template(layout=dict(font=dict(family='system-ui, -apple-system, "Segoe UI", sans-serif', size=12, color=INK), colorway=COLOURS,
-    paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)', margin=dict(l=56, r=18, t=66, b=42), xaxis=_AXIS, yaxis=_AXIS, hoverlabel=dict(align='left'),
+    paper_bgcolor='rgba(0,0,0,0)', plot_bgcolor='rgba(0,0,0,0)', margin=dict(l=56, r=18, t=42, b=42), xaxis=_AXIS, yaxis=_AXIS, hoverlabel=dict(align='left'),
     title=dict(x=0, xref='paper', xanchor='left', y=1, yref='container', yanchor='top', pad=dict(t=12), font=dict(size=14)),
-    legend=dict(orientation='h', x=0, y=1, yanchor='bottom', bgcolor='rgba(0,0,0,0)', font=dict(size=11))))
+    legend=dict(orientation='h', x=0, y=0, yref='container', yanchor='bottom', bgcolor='rgba(0,0,0,0)', font=dict(size=11))))
 
 def _dress(fig:go.Figure, title:str, alt:str, height:int, **layout:Any) -> go.Figure:
-    return fig.update_layout(template=HOUSE, title_text=title, meta=dict(alt=alt), height=height, **layout)
+    top = 42 + 12*bool(fig.layout.annotations)  # room for what stands above a panel
+    return fig.update_layout(dict(template=HOUSE, title_text=title, meta=dict(alt=alt), height=height, margin_t=top) | layout)
 
 def describe(fig:go.Figure) -> str:
     "The figure in words, for those who do not see it."
@@ -115,12 +116,11 @@ def _marks(fig:go.Figure, r:Recorded) -> go.Figure:
     warm = int(r.config.get('warmup', 0))
     if warm: fig.add_vrect(x0=0, x1=warm, fillcolor='rgba(128,128,128,.10)', line_width=0, layer='below')
     for o in r.changes: fig.add_vline(x=r.time(o.step), line=dict(color=FAINT, width=1, dash='dot'))
-    if len(r.changes) <= 4:
-        for o in r.changes: fig.add_annotation(x=r.time(o.step), y=1, yref='paper', yanchor='top', xanchor='left', text=f'{o.name} {o.new:g}', showarrow=False, font_size=10)
-    if warm: fig.add_annotation(x=0, y=1, yref='paper', yanchor='top', xanchor='left', text='warm-up', showarrow=False, font_size=10)
+    notes = [(warm/2, 'warm-up')]*bool(warm) + [(r.time(o.step), f'{o.name} {o.new:g}') for o in r.changes if len(r.changes) <= 4]
+    for x,text in notes: fig.add_annotation(x=x, y=1, yref='paper', yanchor='bottom', xanchor='center', text=text, showarrow=False, font_size=10)
     return fig.update_xaxes(range=[0, _total(r)*1.01])
 
-# %% ../nbs/21_views.ipynb #6717b156
+# %% ../nbs/21_views.ipynb #46f33178
 def _name(choice_or_skip:Block) -> str: return 'skip' if choice_or_skip.kind == 'skip' else f'k{choice_or_skip.kernel}' + ' SE'*choice_or_skip.se
 
 def _groups(layer:Layer) -> dict[str, list[int]]:
@@ -169,7 +169,9 @@ def _block_name(r:Recorded, layer:int, i:int) -> str:
 
 def _map(r:Recorded) -> go.Figure:
     rows:list[tuple[int, str, list[int]]] = [(l, name, ids) for l,o in enumerate(r.space.layers) for name,ids in _groups(o).items()]
-    labels,z,ticks = [],[],{}
+    labels:list[str] = []
+    z:list[list[float|None]] = []
+    ticks:dict[int, list[str]] = {}
     at = [{l: dict(zip(o.blocks[l], o.probabilities[l])) for l in range(len(o.blocks))} for o in r.epochs]
     for n,(l,name,ids) in enumerate(rows):
         if n and l != rows[n-1][0]:
@@ -189,23 +191,22 @@ def _map(r:Recorded) -> go.Figure:
     open_ = sum(len(o) > 1 for o in r.held())
     alt = (f"A map of the probabilities of all blocks over {len(r.epochs)} epochs. {len(r.removals)} blocks were removed, {len(r.insertions)} skips came; "
            f"{open_} of {len(r.space.layers)} layers are undecided. {_sentence(words(o) for o in list(r.removals)[-3:])}")
-    return _dress(_marks(fig, r), 'Every block: how likely, and when it went', alt, max(300, min(900, 120 + 6*len(labels))))
+    return _dress(_marks(fig, r), 'Every block: how likely, and when it went', alt, 130 + int(len(labels)*max(6, min(14, 420/len(labels)))))
 
 SCALE = [[0, '#5b6f8f'], [.25, '#4f93b8'], [.5, '#56B4E9'], [.75, '#F0C24B'], [1, '#E69F00']]
 
-# %% ../nbs/21_views.ipynb #95ee8981
-def _thin(x:Sequence[float], *rows:Sequence) -> tuple[list, ...]:
-    "Only where something changes, and the last: a step line needs no more."
-    keep = [n for n in range(len(x)) if n in (0, len(x)-1) or any(o[n] != o[n-1] for o in rows)]
-    return tuple([o[n] for n in keep] for o in (x, *rows))
+# %% ../nbs/21_views.ipynb #2bdae24a
+def _thin(rows:Sequence[Sequence], watch:int) -> list[list]:
+    "Only where one of the rows 1 to `watch-1` changes, and the last: a step line needs no more."
+    keep = [n for n in range(len(rows[0])) if n in (0, len(rows[0])-1) or any(o[n] != o[n-1] for o in rows[1:watch])]
+    return [[o[n] for n in keep] for o in rows]
 
 def _band(r:Recorded, layer:int, block:int, unit:float=1.) -> tuple[list, list, list, list]:
     track = r.masks[layer, block]
-    x,small,large = _thin([r.time(s) for s in track.steps], track.small, track.large)
-    _,_,_,chosen = _thin(x, small, large, large)
-    picked = dict(zip(track.steps, track.chosen))
-    times = {r.time(s): c for s,c in picked.items()}
-    return x, _short(o/unit for o in small), _short(o/unit for o in large), _short(times[t]/unit for t in x)
+    begin = [(float(r.config.get('warmup', 0)), *r.width(layer, block, 0))]
+    x,small,large,chosen = zip(*begin, *zip(map(r.time, track.steps), track.small, track.large, track.chosen))
+    x_,small_,large_,chosen_ = _thin((x, small, large, chosen), 3)
+    return x_, _short(o/unit for o in small_), _short(o/unit for o in large_), _short(o/unit for o in chosen_)
 
 def fig_masks(
     record:Recorded,
@@ -224,14 +225,15 @@ def _one_mask(r:Recorded, layer:int, block:int|None) -> go.Figure:
     _check_layer(r, layer)
     block = _kept(r, layer) if block is None else block
     searched = [i for i,o in enumerate(r.space.layers[layer].choices) if o.searched]
-    if block not in searched: raise ValueError(f"block {block!r} of layer {layer} has no width to search: {f'use one of {chr(44).join(map(str, searched))}' if searched else 'none of this layer has, choose another layer'}")
+    choices = ', '.join(map(str, searched))
+    if block not in searched: raise ValueError(f"block {block!r} of layer {layer} has no width to search: {f'use one of {choices}' if searched else 'none of this layer has, choose another layer'}")
     name = _block_name(r, layer, block)
     fig = go.Figure()
     if (layer, block) in r.masks:
         x,small,large,chosen = _band(r, layer, block)
         line = dict(color=BLUE, width=1.5, shape='hv')
         fig.add_scatter(x=x, y=large, mode='lines', line=line, name='large', hovertemplate='large: %{y} channels<extra></extra>', showlegend=False)
-        fig.add_scatter(x=x, y=small, mode='lines', line=line, fill='tonexty', fillcolor='rgba(0,114,178,.22)', name='still open', hovertemplate='small: %{y} channels<extra></extra>')
+        fig.add_scatter(x=x, y=small, mode='lines', line=line, fill='tonexty', fillcolor='rgba(86,180,233,.3)', name='still open', hovertemplate='small: %{y} channels<extra></extra>')
         fig.add_scatter(x=x, y=chosen, mode='markers', marker=dict(color=ORANGE, size=5), name='would be read out', hovertemplate='read out: %{y} channels<extra></extra>')
     gone = [o for o in r.removals if (o.layer, o.block) == (layer, block)]
     small_,large_,chosen_ = r.width(layer, block)
@@ -245,7 +247,7 @@ def _all_masks(r:Recorded) -> go.Figure:
     shown = [(l, i) for l in range(len(r.space.layers)) if (i := _kept(r, l), r.space.layers[l].choices[i].searched)[1]]
     if not shown: raise ValueError(f"space {r.space.name!r} has no widths to search: every block has one width")
     left = r.held()
-    def title(l:int, i:int) -> str: return f'{l} · left out' if SKIP in left[l] and len(left[l]) == 1 else f'{l} · {_block_name(r, l, i)} → {r.width(l, i)[2]}'
+    def title(l:int, i:int) -> str: return f'{l}: out' if [*left[l]] == [SKIP] else f'{l}: {r.width(l, i)[2]}'
     cols = min(5, len(shown))
     rows = -(-len(shown)//cols)
     fig = make_subplots(rows, cols, shared_xaxes=True, shared_yaxes=True, subplot_titles=[title(*o) for o in shown], horizontal_spacing=.02, vertical_spacing=min(.3, .32/rows))
@@ -253,17 +255,19 @@ def _all_masks(r:Recorded) -> go.Figure:
         if (l, i) not in r.masks: continue
         x,small,large,_ = _band(r, l, i, r.space.layers[l].choices[i].block.c_in)
         line,out = dict(color=FAINT if title(l, i).endswith('out') else BLUE, width=1.5, shape='hv'),title(l, i).endswith('out')
-        for y,more in ((large, {}), (small, dict(fill='tonexty', fillcolor='rgba(128,128,128,.2)' if out else 'rgba(0,114,178,.22)'))):
+        for y,more in ((large, {}), (small, dict(fill='tonexty', fillcolor='rgba(128,128,128,.2)' if out else 'rgba(86,180,233,.3)'))):
             fig.add_scatter(x=x, y=y, mode='lines', line=line, showlegend=False, hovertemplate=f'layer {l}: expansion %{{y:.2f}}<extra></extra>', row=n//cols+1, col=n%cols+1, **more)
     most = max(o.block.hidden/o.block.c_in for l in r.space.layers for o in l.choices)
     fig.update_annotations(font_size=11)
     fig.update_yaxes(range=[0, most*1.04]).update_xaxes(range=[0, _total(r)*1.01])
+    fig.update_xaxes(tickvals=[0, _total(r)//2])
     for n in range(1, rows+1): fig.update_yaxes(title_text='expansion', row=n, col=1)
-    for n in range(len(shown)-cols, len(shown)): fig.update_xaxes(title_text='epoch', showticklabels=True, row=n//cols+1, col=n%cols+1)
+    for n in range(len(shown)-cols, len(shown)): fig.update_xaxes(showticklabels=True, row=n//cols+1, col=n%cols+1)
+    fig.update_xaxes(title_text='epoch', row=rows, col=1)
     alt = 'How the widths close in, by layer. ' + '; '.join(f'layer {l}: {_block_name(r, l, i)}, {r.width(l, i)[0]} to {r.width(l, i)[1]} channels' for l,i in shown) + '.'
-    return _dress(fig, 'How wide each layer may still be', alt, 90 + 130*rows, margin_t=58)
+    return _dress(fig, 'Layer: channels, and how wide it may still be', alt, 90 + 130*rows)
 
-# %% ../nbs/21_views.ipynb #76974f92
+# %% ../nbs/21_views.ipynb #512d8962
 SHADES = {1: '#c6dbef', 3: '#9ecae1', 5: '#3182bd', 7: '#225ea8'}
 
 def _shade(kernel:int) -> str: return SHADES.get(kernel, '#54278f')
@@ -277,12 +281,13 @@ def _boxes(fig:go.Figure, boxes:Sequence[tuple[float, float, float, str, float, 
     fig.add_bar(orientation='h', x=_short(w), base=_short(a - b/2 for a,b in zip(x, w)), y=list(y), width=thick, marker=dict(color=list(fill), line=dict(color=list(edge), width=list(border))),
                 text=None, hovertext=list(text), hovertemplate='%{hovertext}<extra></extra>', showlegend=False)
 
-def _key(fig:go.Figure, kernels:Iterable[int], se:bool, ghost:str='') -> None:
+def _key(fig:go.Figure, kernels:Iterable[int], se:bool, ghost:str='', open_:bool=False) -> None:
     "A legend of the boxes."
     def entry(name:str, **marker:Any) -> None: fig.add_scatter(x=[None], y=[None], mode='markers', name=name, marker=dict(symbol='square', size=11, **marker))
     for k in sorted(set(kernels)): entry(f'kernel {k}', color=_shade(k), line=dict(color=FAINT, width=1))
-    if se: entry('squeeze and excitation', color='rgba(0,0,0,0)', line=dict(color=RED, width=2.5))
-    if ghost: entry(ghost, color='rgba(128,128,128,.12)', line=dict(color=FAINT, width=1))
+    if se: entry('SE', color='rgba(0,0,0,0)', line=dict(color=RED, width=2.5))
+    if open_: entry('width open', color=_rgba(SHADES[5], .38), line=dict(color=FAINT, width=1))
+    if ghost: entry(ghost, color='rgba(128,128,128,.14)', line=dict(color=FAINT, width=1))
 
 def _rows(stages:Sequence[int], room:float=.5) -> list[float]:
     "Where each layer stands, with some room between stages."
@@ -310,13 +315,15 @@ def fig_architecture(
             here = {i: held[l][i] for i in ids if i in held[l]}
             if not here:
                 lost = [gone[l, i] for i in ids if (l, i) in gone]
-                if lost and name != 'skip': ghosts.append((x, y[l], .66*max(r.width(l, o.block, o.epoch)[1]/layer.choices[o.block].block.c_in or 1 for o in lost)/most, 'rgba(128,128,128,.10)', 1, FAINT, words(max(lost, key=lambda o: o.epoch))))
-                elif lost: ghosts.append((x, y[l], .03, 'rgba(128,128,128,.25)', 0, FAINT, words(lost[-1])))
+                if lost and name != 'skip':
+                    ratio = max(r.width(l, o.block, o.epoch)[1]/layer.choices[o.block].block.c_in or 1. for o in lost)
+                    ghosts.append((x-.17, y[l], .58*ratio/most, 'rgba(128,128,128,.14)', 1, FAINT, words(max(lost, key=lambda o: o.epoch))))
+                elif lost: ghosts.append((x-.17, y[l], .03, 'rgba(128,128,128,.25)', 0, FAINT, words(lost[-1])))
                 continue
             i,p = strongest(here),sum(here.values())
             what = f'layer {l}, {_block_name(r, l, i)}: probability {p:.3f}'
             if len(held[l]) > 1: chances.append((x + .49, y[l], f'{p:.2f}'))
-            if name == 'skip': wires.append((x, y[l], .04, INK, 0, INK, what))
+            if name == 'skip': wires.append((x-.17, y[l], .03, INK, 0, INK, what))
             else:
                 b = layer.choices[i].block
                 small,large,chosen = r.width(l, i, e)
@@ -325,19 +332,19 @@ def fig_architecture(
                 if len(here) > 1: what += f', the likeliest of {len(here)} widths'
                 if r.finished and e == newest: small = large = r.architecture().blocks[l].hidden or b.c_in
                 edge = (2.5, RED) if b.se else (1, FAINT)
-                if large > small: light.append((x, y[l], .66*large/b.c_in/most, _rgba(_shade(b.kernel), .38), *edge, what))
-                strong.append((x, y[l], .66*small/b.c_in/most, _shade(b.kernel), *((0, FAINT) if large > small else edge), what))
+                if large > small: light.append((x-.17, y[l], .58*large/b.c_in/most, _rgba(_shade(b.kernel), .38), *edge, what))
+                strong.append((x-.17, y[l], .58*small/b.c_in/most, _shade(b.kernel), *((0, FAINT) if large > small else edge), what))
     fig = go.Figure()
     for boxes in (ghosts, light, strong): _boxes(fig, boxes)
     _boxes(fig, wires, thick=1)
     fig.add_scatter(x=[o[0] for o in chances], y=[o[1] for o in chances], text=[o[2] for o in chances], mode='text', textposition='middle left', textfont_size=10, hoverinfo='skip', showlegend=False)
-    _key(fig, (c.block.kernel for o in layers for c in o.choices), any(c.block.se for o in layers for c in o.choices), 'removed' if gone else '')
+    _key(fig, (c.block.kernel for o in layers for c in o.choices), any(c.block.se for o in layers for c in o.choices), 'removed' if gone else '', bool(light))
     fig.update_yaxes(tickvals=y, ticktext=[str(l) for l in range(len(layers))], range=[y[-1]+.6, -.6], title_text='layer', showgrid=False)
-    fig.update_xaxes(tickvals=list(range(len(names))), ticktext=names, range=[-.5, len(names)-.5], side='bottom', showgrid=False, showline=False, ticks='')
+    fig.update_xaxes(tickvals=[n-.17 for n in range(len(names))], ticktext=names, range=[-.5, len(names)-.5], side='bottom', showgrid=False, showline=False, ticks='')
     alt = f"The SuperNet {f'after epoch {e}' if e else 'at the start'}: " + '; '.join(f'layer {l} holds ' + ', '.join(f'{_block_name(r, l, i)}' + f' ({p:.2f})'*(len(o) > 1) for i,p in o.items()) for l,o in enumerate(held)) + '.'
-    return _dress(fig, f'What is left after epoch {e}' if e else 'The start: everything is there', alt, int(130 + 22*(y[-1]+1)), barmode='overlay', margin_t=72)
+    return _dress(fig, f'What is left after epoch {e}' if e else 'The start: everything is there', alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
 
-# %% ../nbs/21_views.ipynb #f3e142dc
+# %% ../nbs/21_views.ipynb #5e04c61a
 def fig_network(
     architecture:Architecture,
     against:Architecture|None=None, # Another network of as many layers, drawn behind where it differs
@@ -351,34 +358,32 @@ def fig_network(
     y = _rows([a.stages[0]-1, *a.stages, a.stages[-1]+1])
     most = max(_ratio(b) for b in [*blocks, *(against.blocks if against else ())] if b.kind != 'skip')
     fig = go.Figure()
-    fig.add_scatter(x=[0, 0], y=[y[0], y[-1]], mode='lines', line=dict(color=FAINT, width=2), hoverinfo='skip', showlegend=False)
+    fig.add_shape(type='line', x0=0, x1=0, y0=y[0], y1=y[-1], line=dict(color=FAINT, width=2), layer='below')
     if against:
         differ = [(n, o) for n,(b,o) in enumerate(zip(a.blocks, against.blocks), 1) if b != o]
-        _boxes(fig, [(0, y[n], _ratio(o), 'rgba(128,128,128,.10)', 1, FAINT, f'layer {n-1} there: {o.describe()}') for n,o in differ if o.kind != 'skip'], thick=.86)
+        _boxes(fig, [(0, y[n], _ratio(o), 'rgba(128,128,128,.14)', 1, FAINT, f'layer {n-1} there: {o.describe()}') for n,o in differ if o.kind != 'skip'], thick=.86)
     _boxes(fig, [(0, y[n], _ratio(b), _shade(b.kernel), *((2.5, RED) if b.se else (1, FAINT)), b.describe()) for n,b in enumerate(blocks) if b.kind != 'skip'])
-    fig.add_scatter(x=[most*.55]*len(blocks), y=y, text=[_label(b) for b in blocks], mode='text', textposition='middle right', textfont_size=11, hoverinfo='skip', showlegend=False)
-    _key(fig, (b.kernel for b in blocks if b.kind != 'skip'), any(b.se for b in blocks), 'the other, where it differs' if against else '')
+    fig.add_scatter(x=_short([most*.55]*len(blocks)), y=y, text=[_label(b) for b in blocks], mode='text', textposition='middle right', textfont_size=11, hoverinfo='skip', showlegend=False)
+    _key(fig, (b.kernel for b in blocks if b.kind != 'skip'), any(b.se for b in blocks), 'the other' if against else '')
     fig.update_yaxes(tickvals=y, ticktext=['stem', *map(str, range(len(a.blocks))), 'tail'], range=[y[-1]+.6, -.6], showgrid=False, title_text='layer')
-    wide = int(most/2)
-    fig.update_xaxes(tickvals=[-most/2, 0, most/2], ticktext=['', f'full width: expansion {most:.3g}', ''], range=[-most*.54, most*1.15], showgrid=False, showline=False, ticks='')
+    fig.update_xaxes(tickvals=[-most/2, 0, most/2], ticktext=['', f'full width: expansion {most:.3g}', ''], range=[-most*.54, most*1.45], showgrid=False, showline=False, ticks='')
     alt = f"{title}: {a.resolution} pixels, {a.params():,} parameters, {a.macs():,} MACs. " + '; '.join(f'layer {n}: {b.describe()}' for n,b in enumerate(a.blocks)) + '.'
     if against: alt += ' Compared with the other: ' + ('; '.join(against.diff(a)) or 'the same') + '.'
-    return _dress(fig, f'{title}: {_count(a.params())} parameters, {_count(a.macs())} MACs', alt, int(130 + 22*(y[-1]+1)), barmode='overlay', margin_t=72)
+    return _dress(fig, f'{title}: {_count(a.params())} parameters, {_count(a.macs())} MACs', alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
 
 def _label(b:Block) -> str:
     if b.kind == 'skip': return 'left out'
-    ratio = f' ×{_ratio(b):.3g}' if b.hidden else ''
-    return f'{b.kind.replace("_", " ")}{ratio}, {b.c_out} {"classes" if b.kind == "tail" else "channels"}' + ', half size'*(b.stride == 2)
+    return f'{b.kind.replace("_", " ")}' + f' ×{_ratio(b):.3g}'*bool(b.hidden) + f' → {b.c_out}' + ' ↓'*(b.stride == 2)
 
-def _count(n:int) -> str: return next(f'{n/k:.3g} {unit}' for k,unit in ((1e9, 'billion'), (1e6, 'million'), (1e3, 'thousand'), (1, '')) if n >= k).strip()
+def _count(n:int) -> str: return next(f'{n/k:.3g} {unit}' for k,unit in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k'), (1, '')) if n >= k or k == 1).strip()
 
-# %% ../nbs/21_views.ipynb #ab4e954e
+# %% ../nbs/21_views.ipynb #c18d13de
 def _stack(titles:Sequence[str]) -> go.Figure:
     fig = make_subplots(len(titles), 1, shared_xaxes=True, vertical_spacing=.05)
     for n,o in enumerate(titles, 1): fig.update_yaxes(title_text=o, row=n, col=1, rangemode='tozero', nticks=5)
     return fig.update_xaxes(title_text='epoch', row=len(titles), col=1)
 
-def _curve(fig:go.Figure, row:int, x:Sequence, y:Iterable[float|None], name:str, colour:str, unit:str='', **kw:Any) -> None:
+def _curve(fig:go.Figure, row:int, x:Sequence, y:Iterable[float|None], name:str, colour:str, unit:str='', **kw:Any) -> None:  # showlegend=False where the axis says it
     few = len(x) <= 30
     fig.add_scatter(x=x, y=_short(y), mode='lines+markers' if few else 'lines', marker_size=4, line=dict(color=colour, width=2), name=name, hovertemplate=f'{name}: %{{y:.4g}}{unit}, epoch %{{x}}<extra></extra>', row=row, col=1, **kw)
 
@@ -391,8 +396,8 @@ def fig_losses(record:Recorded) -> go.Figure:
     x = [o.epoch for o in e]
     _curve(fig, 1, x, [o.ce for o in e], 'CE', BLUE)
     _curve(fig, 1, x, [o.loss for o in e], 'CE with latency', ORANGE)
-    _curve(fig, 2, x, [o.lat for o in e], 'expected LAT', GREEN, ' µs')
-    if r.finished: fig.add_scatter(x=[r.finished.epoch], y=_short([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='LAT found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
+    _curve(fig, 2, x, [o.lat for o in e], 'expected LAT', GREEN, ' µs', showlegend=False)
+    if r.finished: fig.add_scatter(x=[r.finished.epoch], y=_short([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='latency found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
     _curve(fig, 3, x, [o.top1 for o in e], 'read out now', PINK, '%')
     _curve(fig, 3, x, [o.top1_mixture for o in e], 'all blocks mixed', RED, '%')
     alt = 'Losses, latency and accuracy over epochs; none yet.' if not e else \
@@ -410,13 +415,13 @@ def fig_cost(record:Recorded) -> go.Figure:
     x = [o.epoch for o in c]
     _curve(fig, 1, x, [o.weights_ms for o in c], 'weight step', BLUE, ' ms')
     _curve(fig, 1, x, [o.architecture_ms for o in c], 'architecture step', ORANGE, ' ms')
-    _curve(fig, 2, x, [o.memory_mb for o in c], 'memory', GREEN, ' MB')
-    _curve(fig, 3, [o.epoch for o in r.epochs], [o.params/1e6 for o in r.epochs], 'parameters', PINK, ' M')
+    _curve(fig, 2, x, [o.memory_mb for o in c], 'memory', GREEN, ' MB', showlegend=False)
+    _curve(fig, 3, [o.epoch for o in r.epochs], [o.params/1e6 for o in r.epochs], 'parameters', PINK, ' M', showlegend=False)
     alt = 'What an epoch costs; none yet.' if not c else \
         f"Over {len(c)} epochs: weight step {_from_to(o.weights_ms for o in c)} ms, memory {_from_to(o.memory_mb for o in c)} MB, parameters {_from_to(o.params/1e6 for o in r.epochs)} million."
     return _dress(_marks(fig, r), 'What an epoch costs', alt, 480)
 
-# %% ../nbs/21_views.ipynb #9136037d
+# %% ../nbs/21_views.ipynb #657f364f
 def signs(
     record:Recorded,
     still:int=10,      # Epochs in which nothing moves
@@ -427,7 +432,7 @@ def signs(
     r,found = record,[]
     judged = [o for o in r.epochs if o.threshold is not None]
     for n in range(still, len(judged)):
-        now,then = ([{i: p for i,p in zip(*o)} for o in zip(e.blocks, e.probabilities)] for e in (judged[n], judged[n-still]))
+        now,then = ([dict(zip(*o)) for o in zip(e.blocks, e.probabilities)] for e in (judged[n], judged[n-still]))
         moves = [abs(a[i]-b[i]) for a,b in zip(now, then) if a.keys() == b.keys() and len(a) > 1 for i in a]
         if moves and max(moves) < move:
             found.append((judged[n].epoch, f"no probability moved by {move} in {still} epochs: raise arch_lr, lower alpha or warm up for longer"))
@@ -452,10 +457,11 @@ def fig_entropy(record:Recorded) -> go.Figure:
     at = {o.epoch: o.entropy for o in e}
     fig.add_scatter(x=[k for k,_ in told], y=_short(at.get(k, 0.) for k,_ in told), mode='markers', marker=dict(symbol='triangle-up', size=12, color=RED), name='warning',
                     text=[f'epoch {k}: {t}' for k,t in told], hovertemplate='%{text}<extra></extra>', row=1, col=1)
-    alt = (f"Entropy {_from_to(o.entropy for o in e)} nats over {len(e)} epochs; {sum(len(b) > 1 for b in e[-1].blocks)} of {len(e[-1].blocks)} layers undecided. " if e else 'Entropy over epochs; none yet. ') + (_sentence(f'epoch {k}: {t}' for k,t in told) or 'No sign of a collapse.')
+    alt = f"Entropy {_from_to(o.entropy for o in e)} nats over {len(e)} epochs; {sum(len(b) > 1 for b in e[-1].blocks)} of {len(e[-1].blocks)} layers undecided. " if e else 'Entropy over epochs; none yet. '
+    alt += _sentence(f'epoch {k}: {t}' for k,t in told) or 'No sign of a collapse.'
     return _dress(_marks(fig, r), 'How undecided it is', alt, 380)
 
-# %% ../nbs/21_views.ipynb #fe8cf470
+# %% ../nbs/21_views.ipynb #bd7e3bfa
 @dataclass(frozen=True)
 class Point:
     "A network in a comparison."
@@ -484,7 +490,9 @@ def fig_pareto(
         if not found: continue
         fig.add_scatter(x=_short(o.latency for o in found), y=_short(o.accuracy for o in found), mode=mode, marker=marker, name=name, text=[o.name for o in found], textposition='top center', textfont_size=10,
                         customdata=[o.text.replace('\n', '<br>') for o in found], hovertemplate=f'%{{text}}: %{{x:.4g}} {unit}, %{{y:.4g}}%<br>%{{customdata}}<extra></extra>')
-    fig.add_annotation(x=.9, y=.2, xref='paper', yref='paper', ax=48, ay=36, text='better', showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=GREEN, font_color=GREEN)
+    fig.add_annotation(x=.8, y=.24, xref='paper', yref='paper', ax=36, ay=36, text='better', showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=GREEN, font_color=GREEN)
+    every = [o.latency for o in (*points, *reference)]
+    if every: fig.update_xaxes(range=[min(every) - (pad := .1*(max(every) - min(every) or 1)), max(every) + pad])
     fig.update_xaxes(title_text=f'latency, {unit}').update_yaxes(title_text='top-1, %')
     alt = f"{len(points)} networks by latency and accuracy, better is up and to the left. On the front: " + ('; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in best) or 'none yet') + '.'
     if reference: alt += ' For reference: ' + '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in reference) + '.'
