@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['turns', 'Found', 'ignore', 'Search', 'Steering', 'Notes', 'EndOfEpoch', 'Saving']
 
-# %% ../../nbs/search/08_run.ipynb #7248d5ad
+# %% ../../nbs/search/08_run.ipynb #6af8540b
 import hashlib
 import json
 import math
@@ -41,13 +41,13 @@ from .schedule import cosine, threshold
 from ..space import SearchSpace
 from ..supernet import Costs, Sample, SuperNet, frozen_statistics
 
-# %% ../../nbs/search/08_run.ipynb #0396c52b
+# %% ../../nbs/search/08_run.ipynb #c6d0cb5c
 def turns(weights:int, architecture:int) -> list[str]:
     "The kinds of an epoch's steps: architecture steps spread evenly among weight steps, the last step being one."
     n = weights + architecture
     return ['architecture' if (i+1)*architecture//n > i*architecture//n else 'weights' for i in range(n)]
 
-# %% ../../nbs/search/08_run.ipynb #3bec87d5
+# %% ../../nbs/search/08_run.ipynb #c6c2d4b9
 @dataclass(frozen=True)
 class Found:
     "What a search ends with."
@@ -121,7 +121,7 @@ class Search:
             try: prices[str(key)] = float(self.table.latency(key))
             except LookupError: missing.append(key)
         if missing:
-            raise LookupError(f"the latency table lacks {len(missing)} of the {len(keys)} blocks of space {s.name!r}, the first is {missing[0]}: measure them with `nwb latency measure --space {s.name}`")
+            raise LookupError(f"the latency table lacks {len(missing)} of the {len(keys)} blocks of space {s.name!r}, the first is {missing[0]}: measure them with `nwb latency measure {s.name}`")
         check_prices(prices)
         check_lat(s.smallest().latency(self.table), min(prices, key=lambda o: prices[o]))
 
@@ -360,7 +360,7 @@ class Search:
         states = sum(v.numel()*v.element_size() for o in (self.weight_opt, self.arch_opt) for s in o.state.values() for v in s.values() if isinstance(v, Tensor))
         return (params + states + (self.saved or 0))/1e6
 
-# %% ../../nbs/search/08_run.ipynb #05de16ff
+# %% ../../nbs/search/08_run.ipynb #11de3241
 class Steering(Callback):
     "Does what the control wants: first of all, so that it holds from the next step on."
     order = -10
