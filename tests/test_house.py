@@ -27,9 +27,9 @@ MAP = '''
 2 | runtime.onnx     | 0 runtime.base
 2 | runtime.tensorrt | 0 runtime.base runtime.onnx
 2 | costs.table      | 0
-2 | costs.measure    | 0 blocks network runtime.* costs.table
 2 | costs.calibrate  | 0 costs.table
-2 | costs.analytic   | 0 costs.table
+2 | costs.measure    | 0 blocks network runtime.* costs.table costs.calibrate
+2 | costs.analytic   | 0
 2 | costs.predict    | 0 costs.table
 3 | search.schedule  | 0
 3 | search.prune     | 0 search.schedule
@@ -39,6 +39,7 @@ MAP = '''
 3 | search.checkpoint| 0 1 2 search.schedule search.prune search.loss search.config
 3 | search.machine   |
 3 | search.run       | 0 1 2 search.*
+3 | search.job       | 0 1 2 search.*
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FEATURES', 'kendall', 'Accuracy', 'accuracy', 'features', 'choose', 'Correction', 'fit', 'calibrate', 'report']
 
-# %% ../../nbs/costs/03_calibrate.ipynb #288d9924
+# %% ../../nbs/costs/03_calibrate.ipynb #10c74c48
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from ..arch import Architecture, Key
 from .table import LatencyTable, Network
 
-# %% ../../nbs/costs/03_calibrate.ipynb #304bf4de
+# %% ../../nbs/costs/03_calibrate.ipynb #69764a0f
 def kendall(a:Any, b:Any) -> float:
     "Kendall's tau-b: how far two rankings agree, from -1 to 1."
     x,y = (np.sign(np.subtract.outer(np.asarray(o, float), np.asarray(o, float)))[np.triu_indices(len(o), 1)] for o in (a, b))
@@ -46,7 +46,7 @@ def accuracy(predicted:Sequence[float], measured:Sequence[float]) -> Accuracy:
     off = np.abs(p/m - 1)
     return Accuracy(float(np.median(off)), float((off <= .1).mean()), kendall(p, m), len(p))
 
-# %% ../../nbs/costs/03_calibrate.ipynb #2170bb75
+# %% ../../nbs/costs/03_calibrate.ipynb #22b79296
 FEATURES = ('lat', 'lat_irb', 'lat_fused_irb', 'block', 'network', 'size')
 
 def features(table:LatencyTable, key:Key) -> np.ndarray: # One number per name in FEATURES
@@ -71,7 +71,8 @@ def choose(
     found = [space.smallest(), space.largest()]
     rest = [o for o in (space.sample(seed*pool + i) for i in range(pool)) if o not in found]
     x = np.array([_sums(table, o) for o in found + rest])
-    x = x/x[:, :1]/np.abs(x/x[:, :1]).max(0)  # relative errors count, so rows are over the sum; columns alike in size
+    x = x/x[:, :1]               # relative errors count
+    x = x/(np.abs(x).max(0) + 1e-12)
     info = 1e-3*np.eye(x.shape[1]) + x[:2].T @ x[:2]
     left = list(range(2, len(x)))
     while len(found) < n and left:
@@ -82,7 +83,7 @@ def choose(
         found.append(rest[best-2])
     return found[:n]
 
-# %% ../../nbs/costs/03_calibrate.ipynb #ab1eced6
+# %% ../../nbs/costs/03_calibrate.ipynb #9ed00db8
 @dataclass(frozen=True)
 class Correction:
     "One weight per name in FEATURES."

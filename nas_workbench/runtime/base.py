@@ -6,7 +6,7 @@
 __all__ = ['PRECISIONS', 'Settings', 'Timing', 'quantile', 'summarise', 'Plan', 'time_runs', 'stopwatch', 'Compiled', 'Runtime',
            'BuildError', 'check_precision', 'cpu_name', 'claimed', 'claim']
 
-# %% ../../nbs/runtime/01_base.ipynb #ee71c349
+# %% ../../nbs/runtime/01_base.ipynb #e3e3dd1c
 import json
 import os
 import platform
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from ..arch import check_int
 
-# %% ../../nbs/runtime/01_base.ipynb #ff1a9068
+# %% ../../nbs/runtime/01_base.ipynb #a092748d
 PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def summarise(
     error = (quantile(o, min(1, .5+half)) - quantile(o, max(0, .5-half)))/2/median
     return Timing(median, o[0], quantile(o, .9), (quantile(o, .75)-quantile(o, .25))/median, error, n)
 
-# %% ../../nbs/runtime/01_base.ipynb #56780513
+# %% ../../nbs/runtime/01_base.ipynb #f4efc9d2
 @dataclass(frozen=True)
 class Plan:
     "How long to warm up, and when to stop."
@@ -108,7 +108,7 @@ def stopwatch(
         return (clock()-start)/1e3
     return sample
 
-# %% ../../nbs/runtime/01_base.ipynb #05637d37
+# %% ../../nbs/runtime/01_base.ipynb #b644a5b9
 class Compiled(Protocol):
     "A network on a runtime, for one input shape."
     @property
@@ -121,6 +121,7 @@ class Runtime(Protocol):
     name: str           # torch, onnxruntime, tensorrt, trtexec
     version: str
     device: str         # For people and for comparing: 'AMD EPYC, 2 cores'
+    where: str          # What torch calls it: cpu, cuda:0
     settings: Settings
     takes: str          # 'module' or 'onnx'
     def compile(self, source:Any, shape:tuple[int, int, int]) -> Compiled: "`shape` is (channels, height, width); the batch comes from the settings."
@@ -144,7 +145,7 @@ def cpu_name() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     return f"{name}, {cores} core{'s'*(cores > 1)}"
 
-# %% ../../nbs/runtime/01_base.ipynb #374e8b25
+# %% ../../nbs/runtime/01_base.ipynb #8268148d
 def _claims() -> Path:
     user = str(os.getuid()) if hasattr(os, 'getuid') else 'user'
     return Path(os.environ.get('NWB_CLAIMS') or Path(tempfile.gettempdir())/f'nas_workbench-{user}')

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPSET', 'IR_VERSION', 'PROVIDERS', 'graph', 'block_graph', 'network_graph', 'OnnxCompiled', 'OnnxRuntime', 'export']
 
-# %% ../../nbs/runtime/03_onnx.ipynb #4a196baa
+# %% ../../nbs/runtime/03_onnx.ipynb #05b13a8f
 import io
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ with need('onnx'):
     import onnx
     from onnx import TensorProto, helper
 
-# %% ../../nbs/runtime/03_onnx.ipynb #238fcb16
+# %% ../../nbs/runtime/03_onnx.ipynb #a92c9f26
 OPSET,IR_VERSION = 17,8  # old enough for TensorRT 8.6, new enough for every operator here
 _ONNX_TYPES = {'fp32': TensorProto.FLOAT, 'fp16': TensorProto.FLOAT16}
 _NUMPY_TYPES = {'fp32': np.float32, 'fp16': np.float16}
@@ -127,7 +127,7 @@ def network_graph(a:Architecture, settings:Settings=Settings(), weights:Mapping[
     "A whole network as an ONNX model; `weights` are those of `build_network(a)`."
     return graph([('stem.', a.stem), *((f'blocks.{l}.', b) for l,b in enumerate(a.blocks)), ('tail.', a.tail)], a.resolution, settings, weights)
 
-# %% ../../nbs/runtime/03_onnx.ipynb #1b460540
+# %% ../../nbs/runtime/03_onnx.ipynb #850ed290
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'tensorrt': 'TensorrtExecutionProvider'}
 _BUILT = {'tensor(float)': 'fp32', 'tensor(float16)': 'fp16', 'tensor(bfloat16)': 'bf16'}
 
@@ -153,11 +153,14 @@ class OnnxCompiled:
         self.x = ort.OrtValue.ortvalue_from_numpy(x, self.where, 0)
         self.binding.bind_ortvalue_input(self.name_in, self.x)
         self.binding.bind_output(self.name_out, self.where)
-        self.sample = stopwatch(self._once)
 
     def _once(self) -> None:
         self.session.run_with_iobinding(self.binding)
         if self.where != 'cpu': self.binding.synchronize_outputs()
+
+    def sample(self) -> float:
+        "One run, microseconds."
+        return stopwatch(self._once)()  # made anew: kept, it would hold on to the session for ever
 
     def run(self, x:np.ndarray) -> np.ndarray:
         "The output for `x`."
@@ -184,7 +187,7 @@ def _gpu_name() -> str:
     import torch
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'GPU'
 
-# %% ../../nbs/runtime/03_onnx.ipynb #2d498c49
+# %% ../../nbs/runtime/03_onnx.ipynb #f967cbcc
 def export(
     module:Any,                     # A torch module
     shape:tuple[int, int, int],     # Channels, height, width

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TorchCompiled', 'TorchRuntime']
 
-# %% ../../nbs/runtime/02_torch.ipynb #99addda6
+# %% ../../nbs/runtime/02_torch.ipynb #f62a72da
 import copy
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from .base import BuildError, Settings, check_precision, cpu_name, stopwatch
 
-# %% ../../nbs/runtime/02_torch.ipynb #abc765fa
+# %% ../../nbs/runtime/02_torch.ipynb #fe641bd8
 _DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 def _precision(dtype:torch.dtype) -> str: return next((k for k,v in _DTYPES.items() if v == dtype), str(dtype))
@@ -32,7 +32,6 @@ class TorchCompiled:
         self.precision = _precision(self.y.dtype)
         check_precision(settings.precision, self.precision, 'torch')
         self.graph = self._capture() if device.type == 'cuda' else None
-        self._watch = stopwatch(self._forward)
 
     def _forward(self) -> torch.Tensor: return self.module(self.x)
 
@@ -60,7 +59,7 @@ class TorchCompiled:
         "One run, microseconds: by events on a GPU, by the clock on a CPU."
         if self.graph is None:
             if torch.get_num_threads() != self.threads: torch.set_num_threads(self.threads)
-            with torch.inference_mode(): return self._watch()
+            with torch.inference_mode(): return stopwatch(self._forward)()
         self.start.record()
         self.graph.replay()
         self.end.record()

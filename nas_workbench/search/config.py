@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
-# %% ../../nbs/search/05_config.ipynb #329afe1f
+# %% ../../nbs/search/05_config.ipynb #dadf4a79
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
@@ -14,7 +14,7 @@ from typing import Any
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
-# %% ../../nbs/search/05_config.ipynb #1a36741a
+# %% ../../nbs/search/05_config.ipynb #260336f6
 @dataclass(frozen=True)
 class SearchConfig:
     "The recipe of a search."
@@ -84,9 +84,10 @@ class SearchConfig:
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
-# %% ../../nbs/search/05_config.ipynb #0afcb82d
+# %% ../../nbs/search/05_config.ipynb #433fec34
 PRESETS = {'imagenet': SearchConfig(),
            'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
+           'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05),
            'smoke': SearchConfig(epochs=5, warmup=2, batch_size=32, optimizer='adamw', arch_lr=.1)}
 
 def preset(name:str, **changes:Any) -> SearchConfig:

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['Ranks', 'refit', 'forget_direction', 'optimizer_tensors', 'restore_optimizer', 'saved_bytes']
 
-# %% ../../nbs/search/07_machine.ipynb #7d063bd9
+# %% ../../nbs/search/07_machine.ipynb #ea5d9830
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-# %% ../../nbs/search/07_machine.ipynb #d0307665
+# %% ../../nbs/search/07_machine.ipynb #c6b8dde5
 @dataclass(frozen=True)
 class Ranks:
     "This process among the others."
@@ -34,6 +35,17 @@ class Ranks:
         flat /= self.world_size
         for o,part in zip(tensors, flat.split([o.numel() for o in tensors])): o.copy_(part.view_as(o))
 
+    def first(self, make:Callable[[], Any]) -> Any:
+        "What the first process makes; when it fails, all fail with its reason."
+        if self.world_size == 1: return make()
+        box:list[Any] = [None, None]
+        if self.rank == 0:
+            try: box[0] = make()
+            except Exception as e: box[1] = e
+        dist.broadcast_object_list(box)
+        if box[1]: raise box[1]
+        return box[0]
+
     def agree(self, wanted:Any) -> Any:
         "What the first process says."
         if self.world_size == 1: return wanted
@@ -41,7 +53,7 @@ class Ranks:
         dist.broadcast_object_list(box)
         return box[0]
 
-# %% ../../nbs/search/07_machine.ipynb #62149fdc
+# %% ../../nbs/search/07_machine.ipynb #34d519b6
 def refit(optimizer:torch.optim.Optimizer, params:dict[str, nn.Parameter]) -> None:
     "Drop what is not among `params` and take in what is new."
     alive = {id(p) for p in params.values()}
@@ -66,7 +78,7 @@ def restore_optimizer(optimizer:torch.optim.Optimizer, params:dict[str, nn.Param
         mine = {k.rsplit('/', 1)[1]: v for o in (tensors, numbers) for k,v in o.items() if k.rsplit('/', 1)[0] == name}
         if mine: optimizer.state[p] = {k: (torch.empty_like(p).copy_(v) if v.shape == p.shape and k != 'step' else v.clone()) if isinstance(v, Tensor) else v for k,v in mine.items()}
 
-# %% ../../nbs/search/07_machine.ipynb #27484da7
+# %% ../../nbs/search/07_machine.ipynb #d27f617d
 class saved_bytes(AbstractContextManager):
     "Inside, what autograd saves for backward is counted, each storage once and parameters not at all."
     def __init__(self, params:list[nn.Parameter]):

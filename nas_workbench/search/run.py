@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['turns', 'Found', 'ignore', 'Search', 'Steering', 'Notes', 'EndOfEpoch', 'Saving']
 
-# %% ../../nbs/search/08_run.ipynb #0d6815e4
+# %% ../../nbs/search/08_run.ipynb #6af8540b
 import hashlib
 import json
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from ..data import DataSource, batches
 from ..events import Changed, Continued, Cost, Emit, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, Warned, WarmupReused, from_line, to_line
 from ..loop import Callback, Loop
 from ..masks import MaskState
+from ..runtime.base import claim
 from .checkpoint import Checkpoint, keep_newest, latest, name_of, names, read, remove, write
 from .config import SearchConfig
 from .control import Command, Control
@@ -40,13 +41,13 @@ from .schedule import cosine, threshold
 from ..space import SearchSpace
 from ..supernet import Costs, Sample, SuperNet, frozen_statistics
 
-# %% ../../nbs/search/08_run.ipynb #cc991dcb
+# %% ../../nbs/search/08_run.ipynb #c6d0cb5c
 def turns(weights:int, architecture:int) -> list[str]:
     "The kinds of an epoch's steps: architecture steps spread evenly among weight steps, the last step being one."
     n = weights + architecture
     return ['architecture' if (i+1)*architecture//n > i*architecture//n else 'weights' for i in range(n)]
 
-# %% ../../nbs/search/08_run.ipynb #3646ff74
+# %% ../../nbs/search/08_run.ipynb #c6c2d4b9
 @dataclass(frozen=True)
 class Found:
     "What a search ends with."
@@ -54,6 +55,7 @@ class Found:
     lat: float                 # By the same costs, microseconds
     reason: str                # 'done' or 'stopped'
     net: nn.Module             # The network with the SuperNet's weights
+    top1: float                # Its accuracy on held-back data with these weights, percent
 
 def ignore(event:Event) -> None:
     "An `emit` for those who want no record."
@@ -119,7 +121,7 @@ class Search:
             try: prices[str(key)] = float(self.table.latency(key))
             except LookupError: missing.append(key)
         if missing:
-            raise LookupError(f"the latency table lacks {len(missing)} of the {len(keys)} blocks of space {s.name!r}, the first is {missing[0]}: measure them with `nwb latency measure --space {s.name}`")
+            raise LookupError(f"the latency table lacks {len(missing)} of the {len(keys)} blocks of space {s.name!r}, the first is {missing[0]}: measure them with `nwb latency measure {s.name}`")
         check_prices(prices)
         check_lat(s.smallest().latency(self.table), min(prices, key=lambda o: prices[o]))
 
@@ -279,8 +281,9 @@ class Search:
             epoch,t,step = self._begin()
             self.loop = Loop(self.step, self.batches, [Steering(self), Notes(self), EndOfEpoch(self), Saving(self), *self.callbacks], epoch=epoch, t=t, steps=step)
             self.net.train()
-            self.loop.fit(self.config.epochs)
-            return self._found()
+            with claim(str(self.device), 'a search'):  # so that nobody measures beside it
+                self.loop.fit(self.config.epochs)
+                return self._found()
         except Exception as e:
             self.emit(Failed(self.loop.step if hasattr(self, 'loop') else 0, f'{e}'))
             raise
@@ -293,7 +296,8 @@ class Search:
         if len(skippable) > 1 and skipped > .75*len(skippable):
             self.warn('skips', f"{skipped} of {len(skippable)} layers that may be left out were: the search collapsed to skips, use a smaller alpha, a longer warm-up or easier data")
         self.emit(Finished(self.loop.step, min(self.loop.epoch, self.config.epochs), self.reason, architecture.to_json(), lat))
-        return Found(architecture, lat, self.reason, self.net.eval().extract(architecture))
+        net = self.net.eval().extract(architecture)
+        return Found(architecture, lat, self.reason, net, self.accuracy(net.eval())[0])
 
     def warn(self, kind:str, text:str) -> None:
         "Tell of something that a person should look at, once."
@@ -329,16 +333,22 @@ class Search:
         "Accuracy on held-back data, percent: of the network that would be read out now, and of the mix of all blocks."
         self.net.eval()
         mixture = self.net.expected()
-        right = torch.zeros(3, device=self.device, dtype=torch.float64)
+        found = self.accuracy(self.net, lambda x: self.net(x, mixture))
+        self.net.train()
+        return found[0], found[1]
+
+    @torch.no_grad()
+    def accuracy(self, *nets:Callable[[Tensor], Tensor]) -> list[float]:
+        "Accuracy of each on held-back data, percent."
+        right = torch.zeros(len(nets)+1, device=self.device, dtype=torch.float64)
         mine = range(self.ranks.rank, len(self.data.valid), self.ranks.world_size)
         for images,labels in batches(self.data.valid, mine, self.config.batch_size, seed=0, epoch=0, shuffle=False, drop_last=False, num_workers=self.num_workers):
             x,y = images.to(self.device, memory_format=torch.channels_last),labels.to(self.device)
-            with self.autocast(): found = [self.net(x, o).argmax(1) for o in (None, mixture)]
+            with self.autocast(): found = [net(x).argmax(1) for net in nets]
             right += torch.stack([*((o == y).sum() for o in found), torch.tensor(len(y), device=self.device)])
-        self.net.train()
         self.ranks.mean([right])
-        read_out,mixed,n = right.tolist()
-        return 100*read_out/n, 100*mixed/n
+        *hits,n = right.tolist()
+        return [100*o/n for o in hits]
 
     def memory(self) -> float:
         "What a weight step needs, megabytes."
@@ -350,7 +360,7 @@ class Search:
         states = sum(v.numel()*v.element_size() for o in (self.weight_opt, self.arch_opt) for s in o.state.values() for v in s.values() if isinstance(v, Tensor))
         return (params + states + (self.saved or 0))/1e6
 
-# %% ../../nbs/search/08_run.ipynb #6185abe2
+# %% ../../nbs/search/08_run.ipynb #11de3241
 class Steering(Callback):
     "Does what the control wants: first of all, so that it holds from the next step on."
     order = -10
