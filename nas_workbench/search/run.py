@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['turns', 'Found', 'ignore', 'Search', 'Steering', 'Notes', 'EndOfEpoch', 'Saving']
 
-# %% ../../nbs/search/08_run.ipynb #6af8540b
+# %% ../../nbs/search/08_run.ipynb #e579823d
 import hashlib
 import json
 import math
@@ -41,13 +41,13 @@ from .schedule import cosine, threshold
 from ..space import SearchSpace
 from ..supernet import Costs, Sample, SuperNet, frozen_statistics
 
-# %% ../../nbs/search/08_run.ipynb #c6d0cb5c
+# %% ../../nbs/search/08_run.ipynb #149a44ea
 def turns(weights:int, architecture:int) -> list[str]:
     "The kinds of an epoch's steps: architecture steps spread evenly among weight steps, the last step being one."
     n = weights + architecture
     return ['architecture' if (i+1)*architecture//n > i*architecture//n else 'weights' for i in range(n)]
 
-# %% ../../nbs/search/08_run.ipynb #c6c2d4b9
+# %% ../../nbs/search/08_run.ipynb #02878fb2
 @dataclass(frozen=True)
 class Found:
     "What a search ends with."
@@ -360,7 +360,7 @@ class Search:
         states = sum(v.numel()*v.element_size() for o in (self.weight_opt, self.arch_opt) for s in o.state.values() for v in s.values() if isinstance(v, Tensor))
         return (params + states + (self.saved or 0))/1e6
 
-# %% ../../nbs/search/08_run.ipynb #11de3241
+# %% ../../nbs/search/08_run.ipynb #1c381e11
 class Steering(Callback):
     "Does what the control wants: first of all, so that it holds from the next step on."
     order = -10
