@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Costs', 'Layer', 'Sample', 'gumbel', 'SuperNet', 'frozen_statistics']
 
-# %% ../nbs/09_supernet.ipynb #48ca4b45
+# %% ../nbs/09_supernet.ipynb #567fc2cb
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from .prunode import Prunode, carry
 from .space import SKIP, Choice, SearchSpace, strongest
 from .space import Layer as LayerSpec
 
-# %% ../nbs/09_supernet.ipynb #31264537
+# %% ../nbs/09_supernet.ipynb #049024ef
 class Costs(Protocol):
     "Anything that knows what a block costs where it stands."
     def latency(self, key:Key) -> float: ...
@@ -45,7 +45,7 @@ class Layer(nn.Module):
     @property
     def contested(self) -> bool:
         "Whether a skip and one block share the layer, so that phi and lambda apply."
-        return SKIP in self.ids and len(self.ids) > 1
+        return SKIP in self.ids and len(self.ids) == 2
 
     def choice(self, i:int) -> Choice:
         "What candidate `i` is."
@@ -106,7 +106,7 @@ class Layer(nn.Module):
         node = self.node(i)
         return node.at(x, node.read_out()) if node else self.candidates[str(i)](x)
 
-# %% ../nbs/09_supernet.ipynb #aa3e3afe
+# %% ../nbs/09_supernet.ipynb #43c94f49
 @dataclass(frozen=True)
 class Sample:
     "The shares of one forward pass."
@@ -272,7 +272,7 @@ class SuperNet(nn.Module):
         carry(self.tail, net.tail)
         return net.train(self.training)
 
-# %% ../nbs/09_supernet.ipynb #f58aebe7
+# %% ../nbs/09_supernet.ipynb #e1110658
 @contextmanager
 def frozen_statistics(module:nn.Module) -> Iterator[None]:
     "Inside, batch norms use the batch but do not remember it."

@@ -36,7 +36,7 @@ def test_shared_equals_literal(kind, se, side):
 @pytest.mark.parametrize('precision', ['float32', 'bf16', 'fp16'])
 def test_a_search_ends_with_a_network(precision, tmp_path):
     events = []
-    config = preset('smoke', batch_size=64, epochs=4, warmup=1, arch_lr=.2, precision=precision)
+    config = preset('smoke', batch_size=64, epochs=5, warmup=1, arch_lr=.2, precision=precision)
     found = Search(config, MINI, dataset('digits', resolution=16, augment='none'), StandIn(), tmp_path, events.append, device='cuda').run()
     assert found.architecture in MINI
     epochs,costs = ([o for o in events if isinstance(o, kind)] for kind in (Epoch, Cost))

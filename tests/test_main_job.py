@@ -31,7 +31,7 @@ def papermill(home, **parameters):
     return p.returncode, p.stderr, json.loads((home/'out.ipynb').read_text())
 
 def test_the_notebook_is_a_report_and_leaves_a_run_folder(home):
-    code,err,nb = papermill(home, alpha=.4, preset='smoke', epochs=3, warmup=1, batch_size=64, table='table.sqlite', out_dir='runs/here')
+    code,err,nb = papermill(home, alpha=.4, preset='smoke', epochs=5, warmup=1, batch_size=64, table='table.sqlite', out_dir='runs/here')
     assert code == 0, err[-2000:]
     run = home/'runs'/'here'
     assert {o.name for o in run.iterdir()} == {'config.json', 'events.jsonl', 'checkpoints', 'architecture.json', 'network.safetensors', 'network.onnx', 'result.json'}
@@ -52,7 +52,7 @@ def test_a_bad_parameter_ends_before_any_work(home, parameters, sentence):
     assert code == 1 and sentence in err and not (home/'runs'/'bad').exists()
 
 def test_the_same_from_the_command_line(home):
-    args = [sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'search', '--preset', 'smoke', '--epochs', '3', '--warmup', '1', '--batch-size', '64', '--table', 'table.sqlite', '--out-dir', 'runs/cli']
+    args = [sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'search', '--preset', 'smoke', '--epochs', '5', '--warmup', '1', '--batch-size', '64', '--table', 'table.sqlite', '--out-dir', 'runs/cli']
     env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(NOTEBOOK.parent.parent), os.environ.get('PYTHONPATH', '')])}
     p = subprocess.run([*args, '--alpha', '0.4'], cwd=home, capture_output=True, text=True, timeout=300, env=env)
     assert p.returncode == 0, p.stderr

@@ -15,9 +15,9 @@ def test_the_command_in_two_processes(tmp_path):
     run = tmp_path/'nwb.py'
     run.write_text('from nas_workbench.cli import main\nmain()\n')
     env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get('PYTHONPATH', '')])}
-    args = ['search', '--preset', 'smoke', '--epochs', '2', '--warmup', '1', '--batch-size', '128', '--table', 'table.sqlite', '--out-dir', 'run']
+    args = ['search', '--preset', 'smoke', '--epochs', '5', '--warmup', '1', '--batch-size', '128', '--table', 'table.sqlite', '--out-dir', 'run']
     launch = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node=2', '--standalone', str(run), *args]
     p = subprocess.run(launch, cwd=tmp_path, capture_output=True, text=True, timeout=400, env=env)
     assert p.returncode == 0, p.stderr[-3000:]
     record = read(tmp_path/'run')
-    assert record.finished and len(record.epochs) == 2 and p.stdout.count('predicted') == 1 and p.stdout.count('epoch   2/2') == 1
+    assert record.finished and len(record.epochs) == 5 and p.stdout.count('predicted') == 1 and p.stdout.count('epoch   5/5') == 1

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
-# %% ../../nbs/search/05_config.ipynb #dadf4a79
+# %% ../../nbs/search/05_config.ipynb #0bc07eeb
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
@@ -14,7 +14,7 @@ from typing import Any
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
-# %% ../../nbs/search/05_config.ipynb #260336f6
+# %% ../../nbs/search/05_config.ipynb #31d3a6df
 @dataclass(frozen=True)
 class SearchConfig:
     "The recipe of a search."
@@ -67,7 +67,13 @@ class SearchConfig:
 
     def check(self, space:SearchSpace) -> None:
         "Raise where the thresholds do not suit the space."
-        if self.strategy == 'gradient' and self.prune_blocks: check_thresholds(self.t_initial, self.t_final, max(len(o.choices) + (o.skippable and self.skips == 'first') for o in space.layers))
+        if self.strategy != 'gradient' or not self.prune_blocks: return
+        most = max(len(o.choices) + (o.skippable and self.skips == 'first') for o in space.layers)
+        check_thresholds(self.t_initial, self.t_final, most)
+        first = threshold(self.warmup+1, warmup=self.warmup, total=self.epochs, t_initial=self.t_initial, t_final=self.t_final)
+        if first > 1/most + 1e-9:
+            raise ValueError(f"the first threshold is {first:.4g} but a layer holds {most} blocks, each with a chance of {1/most:.4g}: blocks would go before anything was learnt, "
+                             f"use more than {self.epochs-self.warmup} epochs after the warm-up or a smaller t_initial (now {self.t_initial})")
 
     def warmup_recipe(self) -> dict[str, Any]:
         "What a warm-up depends on: two searches that agree here can share one."
@@ -84,11 +90,11 @@ class SearchConfig:
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
-# %% ../../nbs/search/05_config.ipynb #433fec34
+# %% ../../nbs/search/05_config.ipynb #ccf28f09
 PRESETS = {'imagenet': SearchConfig(),
            'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
            'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05),
-           'smoke': SearchConfig(epochs=5, warmup=2, batch_size=32, optimizer='adamw', arch_lr=.1)}
+           'smoke': SearchConfig(epochs=6, warmup=2, batch_size=32, optimizer='adamw', arch_lr=.1)}
 
 def preset(name:str, **changes:Any) -> SearchConfig:
     "The recipe of this name, with changes."

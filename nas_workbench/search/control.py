@@ -5,17 +5,17 @@
 # %% auto #0
 __all__ = ['Command', 'Control', 'Replay']
 
-# %% ../../nbs/search/06_control.ipynb #ddb6a42d
+# %% ../../nbs/search/06_control.ipynb #81487d59
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..events import Changed, Event, Finished
+from ..events import Changed, Event, Finished, Resumed
 from .config import CHANGEABLE
 
-# %% ../../nbs/search/06_control.ipynb #64f833cf
+# %% ../../nbs/search/06_control.ipynb #07acd72d
 @dataclass(frozen=True)
 class Command:
     "Something wanted of a running search."
@@ -62,6 +62,8 @@ class Replay(Control):
         super().__init__()
         self.plan:dict[int, list[Command]] = {}
         for o in events:
+            if isinstance(o, Resumed):  # what was said after this step has not happened, and a stop was gone on from
+                self.plan = {step: kept for step,commands in self.plan.items() if step <= o.step and (kept := [c for c in commands if c.name != 'stop'])}
             if isinstance(o, Changed): self.plan.setdefault(o.step, []).append(Command('change', o.name, o.new))
             if isinstance(o, Finished) and o.reason == 'stopped': self.plan.setdefault(o.step, []).append(Command('stop'))
 

@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Candidates', 'Cut', 'Insert', 'judge']
 
-# %% ../../nbs/search/02_prune.ipynb #34d4bbed
+# %% ../../nbs/search/02_prune.ipynb #b4c31158
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..space import SKIP, strongest
 
-# %% ../../nbs/search/02_prune.ipynb #089f94f1
+# %% ../../nbs/search/02_prune.ipynb #b237e07a
 @dataclass(frozen=True)
 class Candidates:
     "What one layer holds when it is judged."
@@ -35,7 +35,8 @@ def judge(
     layers:Sequence[Candidates],
     threshold:float,           # Of this epoch
     *,
-    last:bool=False,           # Whether this is the last epoch of the search
+    first:bool=False,          # Whether this is the first epoch that is judged
+    last:bool=False,           # Whether this is the last one
     blocks:bool=True,          # Prune blocks at all
     skips:bool=True,           # Offer skips at all
 ) -> list[Cut|Insert]:         # In the order in which to carry them out
@@ -43,8 +44,8 @@ def judge(
     found:list[Cut|Insert] = []
     for l,o in enumerate(layers):
         keep = strongest(o.chances)
-        cuts = [Cut(l, i, p) for i,p in o.chances.items() if i != keep and p < threshold and (blocks or last or SKIP in o.chances)]
+        cuts = [Cut(l, i, p) for i,p in o.chances.items() if i != keep and (last or (blocks and p < threshold))]
         found += cuts
         left = [i for i in o.chances if i not in {c.block for c in cuts}]
-        if cuts and len(left) == 1 and o.skippable and skips and not last and SKIP not in o.chances: found.append(Insert(l, left[0]))
+        if (cuts or first) and len(left) == 1 and o.skippable and skips and not last and SKIP not in o.chances: found.append(Insert(l, left[0]))
     return found

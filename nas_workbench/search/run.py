@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['turns', 'Found', 'ignore', 'Search', 'Steering', 'Notes', 'EndOfEpoch', 'Saving']
 
-# %% ../../nbs/search/08_run.ipynb #e579823d
+# %% ../../nbs/search/08_run.ipynb #915c16bd
 import hashlib
 import json
 import math
@@ -13,7 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..events import Changed, Continued, Cost, Emit, Epoch, Event, Failed, Finis
 from ..loop import Callback, Loop
 from ..masks import MaskState
 from ..runtime.base import claim
-from .checkpoint import Checkpoint, keep_newest, latest, name_of, names, read, remove, write
+from .checkpoint import Checkpoint, keep_newest, latest, name_of, names, read, remove, step_of, write
 from .config import SearchConfig
 from .control import Command, Control
 from .loss import check_lat, check_prices, latency_loss, objective
@@ -41,13 +41,13 @@ from .schedule import cosine, threshold
 from ..space import SearchSpace
 from ..supernet import Costs, Sample, SuperNet, frozen_statistics
 
-# %% ../../nbs/search/08_run.ipynb #149a44ea
+# %% ../../nbs/search/08_run.ipynb #7062204c
 def turns(weights:int, architecture:int) -> list[str]:
     "The kinds of an epoch's steps: architecture steps spread evenly among weight steps, the last step being one."
     n = weights + architecture
     return ['architecture' if (i+1)*architecture//n > i*architecture//n else 'weights' for i in range(n)]
 
-# %% ../../nbs/search/08_run.ipynb #02878fb2
+# %% ../../nbs/search/08_run.ipynb #ddb4d112
 @dataclass(frozen=True)
 class Found:
     "What a search ends with."
@@ -100,6 +100,7 @@ class Search:
         self.saved:int|None = None  # bytes that a weight step saves for backward, once per epoch
         self.history:list[str] = []  # what the warm-up recorded
         self.warned:set[str] = set()
+        self.steered = self.save_now = False  # whether a setting was ever changed by hand, and whether it just was
         self.reason = 'done'
         self.callbacks:tuple[Callback, ...] = ()  # more of them, for whoever wants to look in
 
@@ -127,7 +128,7 @@ class Search:
 
     def fingerprint(self) -> str:
         "Of everything that a warm-up depends on."
-        parts = [self.space.to_json(), self.data.fingerprint(), json.dumps(self.asked.warmup_recipe(), sort_keys=True), str(self.ranks.world_size), self.device.type, torch.__version__]
+        parts = [self.space.to_json(), self.data.fingerprint(), json.dumps(self.asked.warmup_recipe(), sort_keys=True), str(self.ranks.world_size), self.device.type, torch.__version__, timm.__version__, __version__]
         return hashlib.sha256('\n'.join(parts).encode()).hexdigest()[:16]
 
     # -- batches and steps ----------------------------------------------------------------------------------------
@@ -211,10 +212,15 @@ class Search:
 
     def _not_finite(self, loop:Loop, kind:str, found:list[float]) -> str:
         for name in names(self.folder):  # a checkpoint of these very weights is no good one
-            if name >= name_of(loop.step) and self.ranks.rank == 0: remove(self.folder, name)
+            if step_of(name) >= loop.step and self.ranks.rank == 0: remove(self.folder, name)
         good = next(reversed(names(self.folder)), None)
         return (f"the loss of {kind} step {loop.step} in epoch {loop.epoch} is not finite (CE {found[0]}{f', LAT {found[1]}' if len(found) > 1 else ''}): "
-                f"{f'the last good checkpoint is {good}' if good else 'there is no checkpoint yet'}; lower weight_lr (now {self.config.weight_lr}), or arch_lr if it happened in phase 2")
+                f"{f'the last good checkpoint is {good}' if good else 'there is no checkpoint yet'}; start again in another folder with a lower weight_lr (now {self.config.weight_lr}), or arch_lr if it happened in phase 2")
+
+    def check_finite(self, loop:Loop) -> None:
+        "Raise when a parameter is no number, before anything is decided by it."
+        if all(bool(p.isfinite().all()) for p in self.net.parameters()): return
+        raise FloatingPointError(self._not_finite(loop, 'weights' if all(bool(p.isfinite()) for p in self.net.architecture_parameters().values()) else 'architecture', [float('nan')]))
 
     # -- what is kept ---------------------------------------------------------------------------------------------
 
@@ -229,7 +235,7 @@ class Search:
             numbers[name] = n_
         state = dict(asked=asdict(self.asked), config=asdict(self.config), space=self.space.to_json(), data=self.data.fingerprint(), fingerprint=self.fingerprint(), epoch=epoch, t=t, step=step,
                      weight_steps=self.weight_steps, architecture_steps=self.architecture_steps, sums=self.sums, numbers=numbers, scaler=self.scaler.state_dict(), history=self.history,
-                     layers=[list(layer.ids) for layer in net._layers()], masks=[[l, i, asdict(node.state)] for l,i,node in net.nodes()], warned=sorted(self.warned))
+                     layers=[list(layer.ids) for layer in net._layers()], masks=[[l, i, asdict(node.state)] for l,i,node in net.nodes()], warned=sorted(self.warned), steered=self.steered)
         return Checkpoint(tensors, state)
 
     def restore(self, c:Checkpoint) -> tuple[int, int, int]:
@@ -245,13 +251,18 @@ class Search:
         states = {(l, i): MaskState(**m) for l,i,m in s['masks']}
         for l,i,node in net.nodes(): node.state = states[l, i]
         self.scaler.load_state_dict(s['scaler'])
-        self.weight_steps,self.architecture_steps,self.sums,self.history,self.warned = s['weight_steps'],s['architecture_steps'],s['sums'],s['history'],set(s['warned'])
+        self.weight_steps,self.architecture_steps,self.sums,self.history,self.warned,self.steered = s['weight_steps'],s['architecture_steps'],s['sums'],s['history'],set(s['warned']),s['steered']
         return s['epoch'], s['t'], s['step']
 
     def _begin(self) -> tuple[int, int, int]:
         "Where the loop begins: at a checkpoint, behind a shared warm-up, or at the start."
-        warned:list[str] = []
-        found = latest(self.folder, warned.append)
+        def look() -> tuple[Checkpoint|None, list[str], Checkpoint|str|None]:
+            warned:list[str] = []
+            found = latest(self.folder, warned.append)
+            if found or not self.warmups or not (self.warmups/f'{self.fingerprint()}.json').exists(): return found, warned, None
+            try: return None, warned, read(self.warmups, self.fingerprint())
+            except ValueError as e: return None, warned, f'{e}; the warm-up is done again'
+        found,warned,shared = self.ranks.first(look)
         if found:
             if found.state['asked'] != asdict(self.asked) or found.state['fingerprint'] != self.fingerprint():
                 old,new = found.state['asked'],asdict(self.asked)
@@ -264,19 +275,19 @@ class Search:
             for text in warned: self.emit(Warned(at[2], at[0], text))
             return at
         self.emit(Started(0, asdict(self.config), json.loads(self.space.to_json()), dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__)))
-        if self.warmups and (self.warmups/f'{self.fingerprint()}.json').exists():
-            try: shared = read(self.warmups, self.fingerprint())
-            except ValueError as e: self.emit(Warned(0, 0, f'{e}; the warm-up is done again'))
-            else:
-                self.emit(WarmupReused(0, self.config.warmup, self.fingerprint()))
-                for line in shared.state['history']: self.emit(from_line(line))
-                return self.restore(shared)
-        return 1, 0, 0
+        if isinstance(shared, str): self.emit(Warned(0, 0, shared))
+        if not isinstance(shared, Checkpoint): return 1, 0, 0
+        self.emit(WarmupReused(0, self.config.warmup, self.fingerprint()))
+        at = self.restore(shared)
+        with torch.no_grad(): lat = self.net.latency(self.table).item()  # the same all through a warm-up, but another table has another
+        for event in map(from_line, shared.state['history']): self.emit(replace(event, lat=lat) if isinstance(event, Epoch) else event)
+        return at
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
     def run(self) -> Found:
         "Search to the end, or until stopped; goes on from the newest checkpoint in the folder."
+        self.reason = 'done'
         try:
             epoch,t,step = self._begin()
             self.loop = Loop(self.step, self.batches, [Steering(self), Notes(self), EndOfEpoch(self), Saving(self), *self.callbacks], epoch=epoch, t=t, steps=step)
@@ -289,6 +300,7 @@ class Search:
             raise
 
     def _found(self) -> Found:
+        self.check_finite(self.loop)
         architecture = self._draw() if self.config.strategy == 'random' and self.reason == 'done' else self.net.architecture()
         lat = architecture.latency(self.table)
         skippable = [b for b,layer in zip(architecture.blocks, self.space.layers) if layer.skippable]
@@ -360,7 +372,7 @@ class Search:
         states = sum(v.numel()*v.element_size() for o in (self.weight_opt, self.arch_opt) for s in o.state.values() for v in s.values() if isinstance(v, Tensor))
         return (params + states + (self.saved or 0))/1e6
 
-# %% ../../nbs/search/08_run.ipynb #1c381e11
+# %% ../../nbs/search/08_run.ipynb #6a5868cf
 class Steering(Callback):
     "Does what the control wants: first of all, so that it holds from the next step on."
     order = -10
@@ -396,13 +408,14 @@ class Steering(Callback):
             s.emit(Changed(loop.step, command.setting, getattr(s.config, command.setting), command.value))
             s.config = new
             s.net.phi,s.net.lam = new.phi,new.lam
+            s.steered = s.save_now = True  # so that a change that was told is not lost
 
 class Notes(Callback):
     "Records steps and masks, thinned to about a thousand of each."
     order = -5
     KEEP = 1000
     def __init__(self, search:Search):
-        self.search = search
+        self.search,self.told = search,-1
         total = {k: n*(search.config.epochs - (search.config.warmup if k == 'architecture' else 0)) for k,n in search.steps.items()}
         self.every = {k: max(1, math.ceil(n/self.KEEP)) for k,n in total.items()}
 
@@ -412,8 +425,15 @@ class Notes(Callback):
         done = s.weight_steps if kind == 'weights' else s.architecture_steps
         if done % self.every[kind]: return
         s.emit(Trained(loop.step, loop.epoch, kind, ce, lat, loss))
+        if kind == 'architecture': self.masks(loop)
+
+    def after_epoch(self, loop:Loop) -> None:
+        if self.search.searching(loop.epoch) and self.told != loop.step: self.masks(loop)
+
+    def masks(self, loop:Loop) -> None:
+        s,self.told = self.search,loop.step
         nodes = list(s.net.nodes())
-        if kind == 'weights' or not nodes: return
+        if not nodes: return
         states = [node.state for _,_,node in nodes]
         weights = [node.weight.item() for _,_,node in nodes]
         s.emit(Masks(loop.step, loop.epoch, tuple(l for l,_,_ in nodes), tuple(i for _,i,_ in nodes), tuple(round(o.s, 5) for o in states), tuple(round(o.l, 5) for o in states),
@@ -430,6 +450,7 @@ class EndOfEpoch(Callback):
     def after_epoch(self, loop:Loop) -> None:
         s,e = self.search,loop.epoch
         c = s.config
+        s.check_finite(loop)
         if s.ranks.world_size > 1: distribute_bn(s.net, s.ranks.world_size, reduce=True)
         searching = s.searching(e)
         t = threshold(e, warmup=c.warmup, total=c.epochs, t_initial=c.t_initial, t_final=c.t_final) if searching else None
@@ -461,7 +482,7 @@ class EndOfEpoch(Callback):
     def prune(self, loop:Loop, t:float) -> None:
         s,c = self.search,self.search.config
         layers = [Candidates(o, layer.skippable) for o,layer in zip(s.net.probabilities(), s.space.layers)]
-        found = judge(layers, t, last=loop.epoch == c.epochs, blocks=c.prune_blocks, skips=c.skips == 'late')
+        found = judge(layers, t, first=loop.epoch == c.warmup+1, last=loop.epoch == c.epochs, blocks=c.prune_blocks, skips=c.skips == 'late')
         for o in found:
             layer = s.net._layers()[o.layer]
             if isinstance(o, Cut):
@@ -482,17 +503,20 @@ class Saving(Callback):
     def __init__(self, search:Search): self.search = search
 
     def after_step(self, loop:Loop) -> None:
-        if loop.step % self.search.save_every == 0 or loop.stopped: self.save(loop.epoch, loop.t, loop.step)
+        s = self.search
+        due = s.save_now or (loop.step % s.save_every == 0 and s.ranks.world_size == 1)  # several processes agree on batch norms at the ends of epochs only
+        if loop.stopped or (due and loop.t < len(s.kinds(loop.epoch))): self.save(loop.epoch, loop.t, loop.step)
 
     def after_epoch(self, loop:Loop) -> None:
         s = self.search
         self.save(loop.epoch+1, 0, loop.step)
-        if loop.epoch == s.config.warmup and s.warmups and s.config == s.asked and s.ranks.rank == 0:
+        if loop.epoch == s.config.warmup and s.warmups and not s.steered and s.ranks.rank == 0:
             write(s.warmups, s.fingerprint(), s.checkpoint(loop.epoch+1, 0, loop.step))
 
     def save(self, epoch:int, t:int, step:int) -> None:
         s = self.search
         if s.ranks.rank == 0:
-            write(s.folder, name_of(step), s.checkpoint(epoch, t, step))
+            write(s.folder, name_of(step, epoch), s.checkpoint(epoch, t, step))
             keep_newest(s.folder, 2)
-        s.emit(Saved(step, epoch, name_of(step)))
+        s.save_now = False
+        s.emit(Saved(step, epoch, name_of(step, epoch)))

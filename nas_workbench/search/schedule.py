@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['threshold', 'check_thresholds', 'cosine']
 
-# %% ../../nbs/search/01_schedule.ipynb #3a826962
+# %% ../../nbs/search/01_schedule.ipynb #34ada9f3
 from math import cos, pi
 
-# %% ../../nbs/search/01_schedule.ipynb #856cfc10
+# %% ../../nbs/search/01_schedule.ipynb #132d5935
 def threshold(
     epoch:int,            # From 1; thresholds belong to the ends of the epochs after `warmup`
     *,
