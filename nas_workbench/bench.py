@@ -6,7 +6,7 @@
 __all__ = ['WIDTHS', 'CASES', 'take_turns', 'Row', 'bench_prunode', 'table_prunode', 'StandIn', 'bench_search', 'table_search',
            'bench_widths']
 
-# %% ../nbs/55_bench.ipynb #b0d69893
+# %% ../nbs/55_bench.ipynb #db1dc3ab
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ from .search.run import Search
 from .space import Choice, SearchSpace
 from .supernet import SuperNet
 
-# %% ../nbs/55_bench.ipynb #6ebc194e
+# %% ../nbs/55_bench.ipynb #161d2731
 def take_turns(
     jobs:dict[str, Callable[[], Any]],
     seconds:float=1.5,                              # For all of them together
@@ -50,7 +50,7 @@ def take_turns(
         rounds += 1
     return best
 
-# %% ../nbs/55_bench.ipynb #615ac561
+# %% ../nbs/55_bench.ipynb #d81f7b5e
 @dataclass(frozen=True)
 class Row:
     "One line of the table."
@@ -113,7 +113,7 @@ def table_prunode(rows:list[Row]) -> str:
     head = '| block | small, large | literal ms | shared ms | speed-up | of a plain block | saved for backward |\n|---|---|---|---|---|---|---|'
     return '\n'.join([head, *(f'| {r.block} | {r.small}, {r.large} | {r.literal_ms:.1f} | {r.shared_ms:.1f} | {r.speedup:.2f}x | {r.over_plain:.2f}x | {r.memory:.2f}x |' for r in rows)])
 
-# %% ../nbs/55_bench.ipynb #12b8b465
+# %% ../nbs/55_bench.ipynb #78f29838
 class StandIn:
     "Not a latency: five microseconds a block and one for each hundred thousand MACs. For benchmarks and tests that need any."
     def latency(self, key:Key) -> float: return 5 + key.macs()/1e5

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'Checkpoint', 'write_whole', 'write', 'read', 'names', 'name_of', 'step_of', 'latest', 'remove',
            'keep_newest']
 
-# %% ../../nbs/search/04_checkpoint.ipynb #ecb272da
+# %% ../../nbs/search/04_checkpoint.ipynb #1f391031
 import hashlib
 import json
 import os
@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-# %% ../../nbs/search/04_checkpoint.ipynb #e1dc62c6
+# %% ../../nbs/search/04_checkpoint.ipynb #e4508c46
 FORMAT = 'nas_workbench.checkpoint.1'
 
 @dataclass(frozen=True)
