@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['KINDS', 'ACTS', 'WIDTH_STEP', 'MOST', 'FORMAT', 'check_int', 'Block', 'Key', 'parse_json', 'Architecture']
 
-# %% ../nbs/01_arch.ipynb #a70c67fd
+# %% ../nbs/01_arch.ipynb #6b527820
 import json
 import re
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-# %% ../nbs/01_arch.ipynb #4e7ae2f7
+# %% ../nbs/01_arch.ipynb #b75d74d0
 KINDS = ('conv', 'irb', 'fused_irb', 'skip', 'tail')
 ACTS = ('relu', 'relu6', 'swish', 'hard_swish', 'gelu')
 WIDTH_STEP = 8  # timm's blocks round hidden widths to this, and tensor cores want it
@@ -120,7 +120,7 @@ class Block:
         if self.stride > 1: bits.append(f'stride {self.stride}')
         return ' '.join(bits + ['SE']*self.se + ['unpadded']*(not self.padded))
 
-# %% ../nbs/01_arch.ipynb #50081ad7
+# %% ../nbs/01_arch.ipynb #9a029225
 _KEY = re.compile(r'(?P<kind>[a-z_]+)-(?P<c_in>\d+)-(?P<c_out>\d+)(?:-h(?P<hidden>\d+))?-k(?P<kernel>\d+)-s(?P<stride>\d+)-(?P<act>[a-z0-9_]+?)'
                   r'(?P<se>-se)?(?P<unpadded>-unpadded)?@(?P<resolution>\d+)')
 
@@ -153,7 +153,7 @@ class Key:
         "Multiply-accumulates of the block where it stands."
         return self.block.macs(self.resolution)
 
-# %% ../nbs/01_arch.ipynb #847e5717
+# %% ../nbs/01_arch.ipynb #76bd5dd9
 FORMAT = 'nas_workbench.Architecture.1'
 
 def _divide(channels:float) -> int:
@@ -198,7 +198,11 @@ class Architecture:
 
     def __post_init__(self):
         check_int('resolution', self.resolution)
+        for name,o,wanted in (('stem', self.stem, Block), ('tail', self.tail, Block), ('blocks', self.blocks, (tuple, list)), ('stages', self.stages, (tuple, list))):
+            if not isinstance(o, wanted): raise ValueError(f"the {name} of an architecture {'are' if name[-1] == 's' else 'is'} {o!r}: use {'a Block' if wanted is Block else 'a tuple'}")
         object.__setattr__(self, 'blocks', tuple(self.blocks))
+        odd = next(((l, b) for l,b in enumerate(self.blocks) if not isinstance(b, Block)), None)
+        if odd: raise ValueError(f"layer {odd[0]}: {odd[1]!r} is no block: use a Block")
         if self.stem.kind != 'conv': raise ValueError(f"the stem is a {self.stem.kind}: use a conv")
         if self.tail.kind != 'tail': raise ValueError(f"the tail is a {self.tail.kind}: use the kind tail")
         if not self.blocks: raise ValueError("an architecture without blocks: give at least one between stem and tail")
@@ -272,6 +276,7 @@ class Architecture:
     @classmethod
     def from_json(cls, text:str) -> 'Architecture':
         "Inverse of `to_json`; anything unknown raises instead of vanishing."
+        if not isinstance(text, (str, bytes)): raise ValueError(f"an architecture's JSON is {text!r}: give the text that to_json wrote")
         try: d = parse_json(text)
         except ValueError as e: raise ValueError(f"the architecture is not JSON ({e}): use a file that to_json wrote") from None
         names = ['format', 'resolution', 'stem', 'blocks', 'tail']
@@ -303,9 +308,10 @@ class Architecture:
 
     def diff(self, other:'Architecture') -> tuple[str, ...]:
         "What changes from this architecture to `other`, in words; empty when nothing does."
+        if not isinstance(other, Architecture): raise ValueError(f"{other!r} is no architecture: compare with an Architecture")
         return tuple(_diff(self, other))
 
-# %% ../nbs/01_arch.ipynb #e274f345
+# %% ../nbs/01_arch.ipynb #04e85e4c
 _GPUNET = {'data': 'img_resolution', 'head': 'num_in_channels num_out_channels', 'tail': 'num_in_channels num_out_channels num_classes',
            'conv': 'num_in_channels num_out_channels stride kernel_size act'}
 _GPUNET['irb'] = _GPUNET['fused_irb'] = _GPUNET['conv'] + ' expansion use_se'
@@ -361,7 +367,7 @@ def _to_gpunet(a:Architecture) -> Iterator[dict]:
                | dict(kernel_size=b.kernel, act=b.act) | se | {'stage': stage} | ({'padded': b.padded} if odd else {}))
     yield dict(layer_type='tail', num_in_channels=a.tail.c_in, num_out_channels=a.tail.hidden, num_classes=a.classes)
 
-# %% ../nbs/01_arch.ipynb #9be99549
+# %% ../nbs/01_arch.ipynb #2a007d7c
 def _changes(a:Block, b:Block) -> str:
     "From `a` to `b` in words."
     if 'skip' in (a.kind, b.kind): return f"{a.describe()} → {b.describe()}"

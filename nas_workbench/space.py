@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SKIP', 'PRESETS', 'strongest', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 
-# %% ../nbs/02_space.ipynb #69aec66b
+# %% ../nbs/02_space.ipynb #b4c2198f
 import json
 import random
 import tomllib
@@ -17,7 +17,7 @@ from typing import Any, Iterator, Sequence
 
 from .arch import MOST, WIDTH_STEP, Architecture, Block, Key, check_int, parse_json
 
-# %% ../nbs/02_space.ipynb #300f9c2c
+# %% ../nbs/02_space.ipynb #7a12cead
 SKIP = -1  # the number of a skip among the candidates of a layer; choices count from 0
 
 def strongest(scores:dict[int, float]) -> int:
@@ -104,7 +104,7 @@ class Layer:
     def __contains__(self, block:Block) -> bool:
         return self.skippable if block.kind == 'skip' else any(block in c for c in self.choices)
 
-# %% ../nbs/02_space.ipynb #d249a04e
+# %% ../nbs/02_space.ipynb #3f897f95
 @dataclass(frozen=True)
 class Stage:
     "A row of the table: layers of one kind."
@@ -206,6 +206,7 @@ class SearchSpace:
 
     def __contains__(self, a:Architecture) -> bool:
         "Whether `a` is a network of this space; layers that it leaves out may be skips or missing."
+        if not isinstance(a, Architecture): return False
         if (a.resolution, a.stem, a.tail) != (self.resolution, self.stem, self.tail): return False
         at = {0}  # how many layers may have been used up so far
         for b in (o for o in a.blocks if o.kind != 'skip'): at = {n+1 for m in at for n in self._reach(m) if b in self.layers[n]}
@@ -251,7 +252,7 @@ class SearchSpace:
         stages = tuple(made(f'stage {n}', Stage, o) for n,o in enumerate(rows, 1))
         return cls(stem=stem, stages=stages, **d)
 
-# %% ../nbs/02_space.ipynb #f0a2b024
+# %% ../nbs/02_space.ipynb #2465f1f3
 def _prunet(name:str, layers:tuple[int, ...]) -> SearchSpace:
     "Table 1 with this many layers in stages 2 to 6."
     rows = [('fused_irb', 64, 2, 'swish'), ('fused_irb', 96, 2, 'swish'), ('irb', 160, 2, 'swish'), ('irb', 288, 1, 'relu'), ('irb', 448, 2, 'relu')]
@@ -272,6 +273,7 @@ def space(
     resolution:int|None=None, # Input height and width, if not the space's own
 ) -> SearchSpace:
     "The search space of this name."
+    if not isinstance(name, (str, Path)) or not str(name).strip(): raise ValueError(f"the search space is {name!r}: use one of {', '.join(PRESETS)}, or the path of a TOML or JSON file")
     found = PRESETS.get(str(name)) or _from_file(Path(name))
     asked:dict[str, Any] = {k: v for k,v in dict(classes=classes, resolution=resolution).items() if v is not None}
     return replace(found, **asked) if asked else found
