@@ -387,6 +387,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'nas_workbench.events.from_line': ('events.html#from_line', 'nas_workbench/events.py'),
                                       'nas_workbench.events.to_line': ('events.html#to_line', 'nas_workbench/events.py')},
             'nas_workbench.extras': { 'nas_workbench.extras.MissingExtra': ('extras.html#missingextra', 'nas_workbench/extras.py'),
+                                      'nas_workbench.extras.UnknownName': ('extras.html#unknownname', 'nas_workbench/extras.py'),
                                       'nas_workbench.extras.need': ('extras.html#need', 'nas_workbench/extras.py')},
             'nas_workbench.loop': { 'nas_workbench.loop.Callback': ('loop.html#callback', 'nas_workbench/loop.py'),
                                     'nas_workbench.loop.Callback.__init_subclass__': ( 'loop.html#callback.__init_subclass__',

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SKIP', 'PRESETS', 'strongest', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 
-# %% ../nbs/02_space.ipynb #b4c2198f
+# %% ../nbs/02_space.ipynb #4fb5d0a5
 import json
 import random
 import tomllib
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from .arch import MOST, WIDTH_STEP, Architecture, Block, Key, check_int, parse_json
+from .extras import UnknownName
 
-# %% ../nbs/02_space.ipynb #7a12cead
+# %% ../nbs/02_space.ipynb #8bf9b0a5
 SKIP = -1  # the number of a skip among the candidates of a layer; choices count from 0
 
 def strongest(scores:dict[int, float]) -> int:
@@ -104,7 +105,7 @@ class Layer:
     def __contains__(self, block:Block) -> bool:
         return self.skippable if block.kind == 'skip' else any(block in c for c in self.choices)
 
-# %% ../nbs/02_space.ipynb #3f897f95
+# %% ../nbs/02_space.ipynb #d2eb40ec
 @dataclass(frozen=True)
 class Stage:
     "A row of the table: layers of one kind."
@@ -252,7 +253,7 @@ class SearchSpace:
         stages = tuple(made(f'stage {n}', Stage, o) for n,o in enumerate(rows, 1))
         return cls(stem=stem, stages=stages, **d)
 
-# %% ../nbs/02_space.ipynb #2465f1f3
+# %% ../nbs/02_space.ipynb #39ece6f0
 def _prunet(name:str, layers:tuple[int, ...]) -> SearchSpace:
     "Table 1 with this many layers in stages 2 to 6."
     rows = [('fused_irb', 64, 2, 'swish'), ('fused_irb', 96, 2, 'swish'), ('irb', 160, 2, 'swish'), ('irb', 288, 1, 'relu'), ('irb', 448, 2, 'relu')]
@@ -279,7 +280,7 @@ def space(
     return replace(found, **asked) if asked else found
 
 def _from_file(path:Path) -> SearchSpace:
-    if path.suffix not in ('.toml', '.json'): raise ValueError(f"there is no search space {str(path)!r}: use {', '.join(PRESETS)}, or the path of a TOML or JSON file")
+    if path.suffix not in ('.toml', '.json'): raise UnknownName(f"there is no search space {str(path)!r}: use {', '.join(PRESETS)}, or the path of a TOML or JSON file")
     if not path.is_file(): raise ValueError(f"there is no file {str(path)!r}: give the path of a TOML or JSON file that describes a space, or use {', '.join(PRESETS)}")
     try: d = tomllib.loads(path.read_text()) if path.suffix == '.toml' else parse_json(path.read_text())
     except ValueError as e: raise ValueError(f"{path} is not valid {path.suffix[1:].upper()}: {e}") from None

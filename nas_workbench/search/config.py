@@ -5,16 +5,17 @@
 # %% auto #0
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
-# %% ../../nbs/search/05_config.ipynb #0bc07eeb
+# %% ../../nbs/search/05_config.ipynb #6daa59f8
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from typing import Any
 
+from ..extras import UnknownName
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
-# %% ../../nbs/search/05_config.ipynb #31d3a6df
+# %% ../../nbs/search/05_config.ipynb #1a529eb9
 @dataclass(frozen=True)
 class SearchConfig:
     "The recipe of a search."
@@ -90,7 +91,7 @@ class SearchConfig:
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
-# %% ../../nbs/search/05_config.ipynb #ccf28f09
+# %% ../../nbs/search/05_config.ipynb #7b3e9a5a
 PRESETS = {'imagenet': SearchConfig(),
            'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
            'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05),
@@ -98,5 +99,5 @@ PRESETS = {'imagenet': SearchConfig(),
 
 def preset(name:str, **changes:Any) -> SearchConfig:
     "The recipe of this name, with changes."
-    if name not in PRESETS: raise ValueError(f"there is no preset {name!r}: use {', '.join(PRESETS)}")
+    if name not in PRESETS: raise UnknownName(f"there is no preset {name!r}: use {', '.join(PRESETS)}")
     return SearchConfig.from_dict(asdict(PRESETS[name]) | changes)
