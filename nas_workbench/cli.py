@@ -7,7 +7,7 @@ __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'se
            'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'search_command', 'bench_prunode',
            'bench_search']
 
-# %% ../nbs/50_cli.ipynb #e00cefe6
+# %% ../nbs/50_cli.ipynb #0750e6dc
 import errno
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ from . import __version__
 from .cli_latency import latency_app
 from .extras import MissingExtra, UnknownName
 
-# %% ../nbs/50_cli.ipynb #f3e39de5
+# %% ../nbs/50_cli.ipynb #813883c8
 def sentence(e:BaseException) -> str:
     "What went wrong, without Python around it."
     if isinstance(e, OSError) and e.strerror: return f"{e.filename}: {e.strerror}" if e.filename else e.strerror
@@ -57,7 +57,7 @@ def main() -> None:
     "The program `nwb`."
     app(prog_name='nwb')
 
-# %% ../nbs/50_cli.ipynb #1f01dfa8
+# %% ../nbs/50_cli.ipynb #ffe4b3b2
 Device = Annotated[str, typer.Option(help='cpu or cuda.')]
 ArchFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='JSON of an Architecture, or a GPUNet layer list.')]
 
@@ -99,7 +99,7 @@ def arch_diff(
     "Say in words what changes from FILE to OTHER."
     for line in read_architecture(a).diff(read_architecture(b)) or ['no difference']: typer.echo(line)
 
-# %% ../nbs/50_cli.ipynb #a3bd8e4a
+# %% ../nbs/50_cli.ipynb #cc94206c
 docs_app = _group('docs', 'Write the documentation and the README of nas_workbench.')
 
 @docs_app.command('build')
@@ -114,7 +114,7 @@ def docs_readme(check:Annotated[bool, typer.Option('--check', help='Write nothin
     from nas_workbench.docs import project_root, write_readme
     typer.echo(write_readme(project_root(), check=check))
 
-# %% ../nbs/50_cli.ipynb #6b722a8a
+# %% ../nbs/50_cli.ipynb #3a9aa7cb
 def _number(name:str) -> Any: return typer.Option(help=f"{name}; the preset's by default.")
 
 @app.command('search')
@@ -152,7 +152,7 @@ def search_command(
         typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['top1_pct']:.1f}%, {result['params']:,} parameters")
         typer.echo(ready.folder)
 
-# %% ../nbs/50_cli.ipynb #12ccfb42
+# %% ../nbs/50_cli.ipynb #a8e7565a
 bench_app = _group('bench', 'Measure what sharing and pruning save.')
 
 @bench_app.command('prunode')

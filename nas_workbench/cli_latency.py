@@ -6,7 +6,7 @@
 __all__ = ['BARS', 'latency_app', 'TableFile', 'TABLES', 'sparkline', 'table_lines', 'latency_figure', 'default_file',
            'measure_command', 'show_command', 'check_command', 'space_of', 'export_command', 'import_command']
 
-# %% ../nbs/52_cli_latency.ipynb #bdf77054
+# %% ../nbs/52_cli_latency.ipynb #2b475d6a
 import csv
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-# %% ../nbs/52_cli_latency.ipynb #86e01977
+# %% ../nbs/52_cli_latency.ipynb #926bc517
 BARS = '▁▂▃▄▅▆▇█'
 
 def sparkline(values:list[float], wide:int=24) -> str:
@@ -63,7 +63,7 @@ def latency_figure(table:Any) -> Any:
     o = table.about
     return fig.update_layout(template='none', title=f'{o.space} on {o.device}, {o.runtime}, {o.precision}, batch {o.batch}').update_xaxes(title='hidden width').update_yaxes(title='µs')
 
-# %% ../nbs/52_cli_latency.ipynb #7e9ac3a4
+# %% ../nbs/52_cli_latency.ipynb #0e1b3915
 latency_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help='Measure blocks on a device, and use what was measured.')
 
 TableFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='A latency table.')]

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['EXTRAS', 'UnknownName', 'MissingExtra', 'need']
 
-# %% ../nbs/00_extras.ipynb #6183ea7a
+# %% ../nbs/00_extras.ipynb #2966d775
 from contextlib import contextmanager
 from typing import Iterator
 
-# %% ../nbs/00_extras.ipynb #1f5faf58
+# %% ../nbs/00_extras.ipynb #8fe81f6c
 EXTRAS = ('lab', 'onnx', 'tensorrt', 'detect', 'ray', 'docs', 'dev')
 
 class UnknownName(ValueError):

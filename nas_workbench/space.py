@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SKIP', 'PRESETS', 'strongest', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 
-# %% ../nbs/02_space.ipynb #4fb5d0a5
+# %% ../nbs/02_space.ipynb #1c1524a9
 import json
 import random
 import tomllib
@@ -18,7 +18,7 @@ from typing import Any, Iterator, Sequence
 from .arch import MOST, WIDTH_STEP, Architecture, Block, Key, check_int, parse_json
 from .extras import UnknownName
 
-# %% ../nbs/02_space.ipynb #8bf9b0a5
+# %% ../nbs/02_space.ipynb #43933023
 SKIP = -1  # the number of a skip among the candidates of a layer; choices count from 0
 
 def strongest(scores:dict[int, float]) -> int:
@@ -105,7 +105,7 @@ class Layer:
     def __contains__(self, block:Block) -> bool:
         return self.skippable if block.kind == 'skip' else any(block in c for c in self.choices)
 
-# %% ../nbs/02_space.ipynb #d2eb40ec
+# %% ../nbs/02_space.ipynb #b9152e97
 @dataclass(frozen=True)
 class Stage:
     "A row of the table: layers of one kind."
@@ -253,7 +253,7 @@ class SearchSpace:
         stages = tuple(made(f'stage {n}', Stage, o) for n,o in enumerate(rows, 1))
         return cls(stem=stem, stages=stages, **d)
 
-# %% ../nbs/02_space.ipynb #39ece6f0
+# %% ../nbs/02_space.ipynb #fa5eb9e0
 def _prunet(name:str, layers:tuple[int, ...]) -> SearchSpace:
     "Table 1 with this many layers in stages 2 to 6."
     rows = [('fused_irb', 64, 2, 'swish'), ('fused_irb', 96, 2, 'swish'), ('irb', 160, 2, 'swish'), ('irb', 288, 1, 'relu'), ('irb', 448, 2, 'relu')]

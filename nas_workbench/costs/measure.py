@@ -6,7 +6,7 @@
 __all__ = ['RUNTIMES', 'interpolate', 'explore', 'compile_key', 'compile_network', 'time_key', 'time_network', 'Noisy',
            'Progress', 'Journal', 'noise', 'measure', 'open_runtime', 'about_now', 'measure_networks', 'measure_table']
 
-# %% ../../nbs/costs/02_measure.ipynb #4d0a914c
+# %% ../../nbs/costs/02_measure.ipynb #a37756f8
 import hashlib
 import json
 import random
@@ -26,7 +26,7 @@ from ..extras import UnknownName
 from ..network import build_network
 from ..runtime.base import Plan, Runtime, Settings, Timing, claim, time_runs
 
-# %% ../../nbs/costs/02_measure.ipynb #5ec7b346
+# %% ../../nbs/costs/02_measure.ipynb #7510b9a2
 def interpolate(row:Sequence[Key], known:Mapping[Key, float], key:Key) -> float:
     "Linear in the width, between the nearest known neighbours on both sides."
     if key in known: return known[key]
@@ -43,7 +43,7 @@ class _Gap:
     hi: int
     error: float
 
-# %% ../../nbs/costs/02_measure.ipynb #199a4418
+# %% ../../nbs/costs/02_measure.ipynb #bd22e802
 def explore(
     keys:Sequence[Key],
     time:Callable[[Key], float], # Microseconds; asked once per key
@@ -83,7 +83,7 @@ def _first_gaps(row:tuple[Key, ...], known:Mapping[Key, float]) -> list[_Gap]:
 
 def _mid(row:Sequence[Key]) -> int: return (len(row)-1)//2
 
-# %% ../../nbs/costs/02_measure.ipynb #7830aa63
+# %% ../../nbs/costs/02_measure.ipynb #ea17a024
 def compile_key(runtime:Runtime, key:Key) -> Any:
     "The block of this key, compiled."
     b,side = key.block,key.resolution
@@ -107,7 +107,7 @@ def time_network(runtime:Runtime, a:Architecture, plan:Plan=Plan()) -> Timing:
     "The network, timed."
     return time_runs(compile_network(runtime, a).sample, plan)
 
-# %% ../../nbs/costs/02_measure.ipynb #29557fc4
+# %% ../../nbs/costs/02_measure.ipynb #de0c0718
 class Noisy(ValueError):
     "The machine does not repeat itself well enough."
 
@@ -226,7 +226,7 @@ def _pair_off(o:Sequence[Timing]) -> float:
 
 def _noise_of(seen:Mapping[Any, Sequence[Timing]]) -> float: return noise([_two_quietest(o) for o in seen.values()])
 
-# %% ../../nbs/costs/02_measure.ipynb #e3213d96
+# %% ../../nbs/costs/02_measure.ipynb #9cba8bfd
 RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 
 def open_runtime(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
-# %% ../../nbs/search/05_config.ipynb #6daa59f8
+# %% ../../nbs/search/05_config.ipynb #ef91bc00
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
@@ -15,7 +15,7 @@ from ..extras import UnknownName
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
-# %% ../../nbs/search/05_config.ipynb #1a529eb9
+# %% ../../nbs/search/05_config.ipynb #a50918a5
 @dataclass(frozen=True)
 class SearchConfig:
     "The recipe of a search."
@@ -91,7 +91,7 @@ class SearchConfig:
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
-# %% ../../nbs/search/05_config.ipynb #7b3e9a5a
+# %% ../../nbs/search/05_config.ipynb #6f63ca67
 PRESETS = {'imagenet': SearchConfig(),
            'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
            'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05),
