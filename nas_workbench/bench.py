@@ -24,7 +24,7 @@ from .events import Cost, Epoch, Event
 from .masks import MaskState, round_to
 from .prunode import Prunode, literal
 from .search.config import SearchConfig
-from .search.machine import saved_bytes
+from .machine import saved_bytes
 from .search.run import Search
 from .space import Choice, SearchSpace
 from .supernet import SuperNet

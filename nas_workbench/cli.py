@@ -140,7 +140,8 @@ def search_command(
     "Search a network: measure, search, keep what was found."
     asked = dict(locals())
     from nas_workbench.record import Recorder
-    from nas_workbench.search.job import Job, keep, prepare, search, several, table_for
+    from nas_workbench.job import Job, keep, prepare, search, table_for
+    from nas_workbench.machine import several
     with several(device) as ranks:
         ready = prepare(Job(**asked), ranks)
         latencies = table_for(ready, ranks, lambda o: typer.echo(o.line(), err=True))

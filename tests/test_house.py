@@ -22,6 +22,9 @@ MAP = '''
 1 | supernet         | 0 blocks prunode network
 1 | data             | shapes
 1 | loop             |
+1 | machine          |
+1 | checkpoint       |
+1 | control          | 0 loop
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base
@@ -35,11 +38,7 @@ MAP = '''
 3 | search.prune     | 0 search.schedule
 3 | search.loss      | 0
 3 | search.config    | 0 search.schedule
-3 | search.control   | 0 search.schedule search.config
-3 | search.checkpoint| 0 1 2 search.schedule search.prune search.loss search.config
-3 | search.machine   |
 3 | search.run       | 0 1 2 search.*
-3 | search.job       | 0 1 2 search.*
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
@@ -47,15 +46,16 @@ MAP = '''
 3 | deploy           | 0 1 2
 4 | record           | 0
 4 | views            | 0
-4 | workbench        | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
-4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
-4 | report           | 0 record views costs.table costs.predict search.schedule search.prune search.config search.control
+4 | workbench        | 0 record views costs.table costs.predict search.schedule search.prune search.config control
+4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune search.config control
+4 | report           | 0 record views costs.table costs.predict search.schedule search.prune search.config control
 5 | docs             |
+5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
 5 | cli_latency      | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras arch space events masks shapes search.schedule search.prune search.config search.control record views workbench sweep report docs cli cli_latency
+TORCHLESS = '''extras arch space events masks shapes search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
