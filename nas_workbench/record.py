@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .arch import Architecture, Block
-from .events import Changed, Continued, Cost, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, TrainingEpoch, TrainingFinished, TrainingResumed, TrainingStarted, Warned, from_line, to_line
+from .events import (Changed, Continued, Cost, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, TrainingEpoch,
+                                  TrainingFinished, TrainingResumed, TrainingStarted, Warned, from_line, to_line)
 from .masks import MaskState
 from .space import SKIP, SearchSpace, strongest
 
