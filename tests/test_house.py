@@ -46,17 +46,19 @@ MAP = '''
 3 | train.detect     | 0 1 2 train.*
 3 | deploy           | 0 1 2
 4 | record           | 0
-4 | views            | 0
-4 | workbench        | 0 record views costs.table costs.predict search.schedule search.prune search.config control
-4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune search.config control
-4 | report           | 0 record views costs.table costs.predict search.schedule search.prune search.config control
+4 | story            | 0
+4 | views            | 0 story
+4 | scrubber         | 0 story
+4 | workbench        | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | report           | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 5 | docs             |
 5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
 5 | cli_latency      | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras arch space events masks shapes progress search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency
+TORCHLESS = '''extras arch space events masks shapes progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep report docs cli cli_latency
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):

@@ -18,9 +18,9 @@ from nas_workbench.search.config import SearchConfig
 from nas_workbench.search.prune import Candidates, Cut, judge
 from nas_workbench.search.schedule import threshold
 from nas_workbench.space import SKIP, SearchSpace, space
-from nas_workbench.views import (HOUSE, Point, describe, fig_architecture, fig_cost, fig_entropy, fig_losses, fig_masks, fig_network, fig_pareto, fig_probabilities, pareto,
+from nas_workbench.story import kind as kind_of
+from nas_workbench.views import (HOUSE, Point, describe, fig_architecture, fig_cost, fig_entropy, fig_losses, fig_masks, fig_network, fig_pareto, fig_probabilities, fig_runs, pareto,
                                  signs, words)
-from nas_workbench.views import _name as kind_of
 
 RUN = Path(__file__).parent/'data/search'
 
@@ -75,8 +75,9 @@ def synthetic(which='prunet', epochs=200, warmup=70, steps=(400, 100), seed=0, u
     return Record.of(events, s.name)
 
 FIGURES = {'probabilities': fig_probabilities, 'layer 8': lambda r: fig_probabilities(r, 8), 'masks': fig_masks, 'mask of layer 8': lambda r: fig_masks(r, 8), 'start': lambda r: fig_architecture(r, 0),
-           'SuperNet': lambda r: fig_architecture(r, 110 if len(r.epochs) > 110 else None), 'SuperNet at the end': fig_architecture, 'network': lambda r: fig_network(r.architecture()),
-           'compared': lambda r: fig_network(r.architecture(), r.architecture(len(r.epochs)//2)), 'losses': fig_losses, 'cost': fig_cost, 'entropy': fig_entropy}
+           'SuperNet': lambda r: fig_architecture(r, 110 if len(r.epochs) > 110 else None), 'SuperNet at the end': fig_architecture,
+           'SuperNet compared': lambda r: fig_architecture(r, len(r.epochs)//2, other=0), 'network': lambda r: fig_network(r.architecture()),
+           'compared': lambda r: fig_network(r.architecture(), r.architecture(len(r.epochs)//2)), 'losses': fig_losses, 'cost': fig_cost, 'entropy': fig_entropy, 'runs': lambda r: fig_runs([r]*10)}
 
 BIG = ('prunet at the end', 'prunet in epoch 100', 'prunet in warm-up', 'a real one')
 
@@ -186,7 +187,7 @@ def test_widths_as_blocks_of_their_own_share_a_row():
 def test_before_anything_happened():
     "A search that has just begun can be watched."
     r = Record(record(BIG[0]).events[:1])
-    for name,f in FIGURES.items(): assert describe(f(r)) and (name in ('start', 'SuperNet', 'SuperNet at the end', 'network', 'compared') or not any(len(o.x or ()) for o in f(r).data))
+    for name,f in FIGURES.items(): assert describe(f(r)) and (name in ('start', 'SuperNet', 'SuperNet at the end', 'SuperNet compared', 'network', 'compared') or not any(len(o.x or ()) for o in f(r).data))
     with pytest.raises(ValueError, match='it has no beginning yet'): fig_probabilities(Record(()))
 
 def test_numbers_that_are_none():
