@@ -14,7 +14,7 @@ from functools import singledispatch
 from typing import Any, Protocol
 
 from .arch import Architecture, Block
-from .events import Changed, Continued, Cost, Epoch, Event, Failed, Finished, Paused, Removed, Resumed, SkipInserted, Started, Trained, Warned, WarmupReused
+from .events import Changed, Continued, Cost, Epoch, Event, Failed, Finished, Paused, Removed, Resumed, SkipInserted, Started, Trained, TrainingEpoch, TrainingFinished, TrainingResumed, TrainingStarted, Warned, WarmupReused
 from .extras import need
 from .space import SKIP, Layer, SearchSpace, strongest
 
@@ -85,6 +85,14 @@ def _(o): return f"epoch {o.epoch}: {o.text}"
 def _(o): return f"epoch {o.epoch}: {'stopped' if o.reason == 'stopped' else 'done'}, the network takes {o.lat:.4g} µs"
 @_say(Failed)
 def _(o): return f"step {o.step}: failed, {o.reason}"
+@_say(TrainingStarted)
+def _(o): return f"the training of {Architecture.from_json(o.architecture).params():,} parameters began"
+@_say(TrainingResumed)
+def _(o): return f"epoch {o.epoch}: the training went on from the checkpoint of step {o.step}"
+@_say(TrainingEpoch)
+def _(o): return f"epoch {o.epoch}: loss {o.loss:.3g}, accuracy {max(o.top1, o.top1_ema or 0):.4g}%"
+@_say(TrainingFinished)
+def _(o): return f"epoch {o.epoch}: {'the training was stopped' if o.reason == 'stopped' else 'trained'}, accuracy {o.top1:.4g}%"
 
 # %% ../nbs/21_views.ipynb #31484a47
 INK,FAINT,GRID = '#7b8087','rgba(128,128,128,.6)','rgba(128,128,128,.22)'

@@ -17,12 +17,13 @@ MAP = '''
 0 | events           | arch
 0 | masks            |
 0 | shapes           |
+0 | progress         |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
 1 | supernet         | 0 blocks prunode network
 1 | data             | shapes
-1 | loop             |
+1 | loop             | 0
 1 | machine          |
 1 | checkpoint       | files
 1 | control          | 0 loop
@@ -56,7 +57,7 @@ MAP = '''
 5 | cli_latency      | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras files arch space events masks shapes search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency
+TORCHLESS = '''extras files arch space events masks shapes progress search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
