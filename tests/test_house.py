@@ -49,7 +49,7 @@ MAP = '''
 4 | record           | 0
 4 | story            | 0
 4 | views            | 0 story
-4 | scrubber         | 0 story
+4 | scrubber         | 0 files story
 4 | workbench        | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | report           | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
