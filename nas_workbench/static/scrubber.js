@@ -110,6 +110,7 @@ export function mount(root, film, {other = null, epoch = film.epochs.length - 1,
   const svg = document.createElementNS(SVG, 'svg'), log = element('div', {class: 'log', 'aria-live': 'polite'}), key = element('div', {class: 'key', 'aria-hidden': 'true'});
   svg.setAttribute('role', 'img');
   root.classList.add('nwb-scrubber');
+  for (const o of [play, slider, compare]) o.dataset.lmSuppressShortcuts = 'true';  // or JupyterLab takes the arrow keys for itself
   root.replaceChildren(element('div', {class: 'bar'}, play, slider, where, element('label', {}, 'compare with ', compare)), numbers, svg, key, log);
 
   const put = (tag, id, attributes, text) => {
