@@ -45,18 +45,19 @@ def _beside(a:dict[str, Any], b:dict[str, Any]) -> dict[str, Any]:
     if a['columns'] != b['columns']: raise ValueError(f"a space with {', '.join(a['columns'])} cannot be laid over one with {', '.join(b['columns'])}: compare runs over the same kinds of blocks")
     return b
 
-def _page(film:dict[str, Any], other:dict[str, Any]|None) -> str:
-    data = json.dumps([film, other], separators=(',', ':')).replace('</', '<\\/')
-    mount = "for (const o of document.querySelectorAll('.nwb-film:not(.nwb-scrubber)')) { const [film, other] = JSON.parse(o.firstChild.textContent); mount(o, film, {other}); }"
+def _page(film:dict[str, Any], other:dict[str, Any]|None, epoch:int) -> str:
+    data = json.dumps([film, other, epoch], separators=(',', ':')).replace('</', '<\\/')
+    mount = "for (const o of document.querySelectorAll('.nwb-film:not(.nwb-scrubber)')) { const [film, other, epoch] = JSON.parse(o.firstChild.textContent); mount(o, film, {other, epoch}); }"
     return f'<div class="nwb-film"><script type="application/json">{data}</script></div>\n<style>{asset("scrubber.css")}</style>\n<script type="module">{asset("scrubber.js")}\n{mount}</script>'
 
 def scrubber_html(
     record:Recorded,
     other:Recorded|None=None, # Another run to compare with
+    epoch:int|None=None,      # Where to begin; None: at the newest
 ) -> str:                     # To stand anywhere in a page, and more than once
     "The scrubber as a piece of HTML with everything that it needs."
     shown = film(record)
-    return _page(shown, None if other is None else _beside(shown, film(other)))
+    return _page(shown, None if other is None else _beside(shown, film(other)), len(shown['epochs']) - 1 if epoch is None else epoch)
 
 # %% ../nbs/22_scrubber.ipynb #f6118ef4
 class Scrubber(anywidget.AnyWidget):
@@ -77,8 +78,8 @@ class Scrubber(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kw:Any) -> Any:
         "Where no kernel answers the same thing stands as HTML."
-        data,about = super()._repr_mimebundle_(**kw)
-        return data | {'text/html': _page(self.film, self.other)}, about
+        bundle = super()._repr_mimebundle_(**kw)
+        return bundle and (bundle[0] | {'text/html': _page(self.film, self.other, self.epoch)}, bundle[1])
 
     def update(self, record:Recorded) -> None:
         "Show a record that has grown; who looks at the newest epoch stays at the newest."

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('plotly', reason='the views need the extra lab')
 
-from nas_workbench.events import Changed, Cost, Epoch, Finished, Masks, Removed, SkipInserted, Started, Trained, Warned
+from nas_workbench.events import Changed, Cost, Epoch, Finished, Masks, Removed, SkipInserted, Started, Trained, Warned, to_line
 from nas_workbench.masks import MaskState, update_masks
 from nas_workbench.record import Record, read
 from nas_workbench.search.config import SearchConfig
@@ -238,3 +238,19 @@ def test_without_torch_and_without_plotly():
     code = "import sys\nclass Gone:\n    def find_spec(self, name, *_):\n        if name.startswith('plotly'): raise ModuleNotFoundError(f'No module named {name!r}', name=name)\nsys.meta_path.insert(0, Gone())\nimport nas_workbench.views"
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert out.returncode == 1 and "pip install 'nas_workbench[lab]'" in out.stderr.splitlines()[-1]
+
+if __name__ == '__main__':  # what nbs/howto/performance.ipynb tells: python tests/test_views.py
+    import tempfile
+    from time import perf_counter
+
+    from nas_workbench.scrubber import film
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder)/'events.jsonl'
+        file.write_text(''.join(to_line(o) + '\n' for o in record(BIG[0]).events))
+        for name,f in {'reading the record': lambda _: read(folder), **FIGURES, 'film of the scrubber': film}.items():
+            r = Record(record(BIG[0]).events)  # nothing is remembered from the figure before
+            start = perf_counter()
+            made = f(r)
+            ms = 1000*(perf_counter() - start)
+            size = file.stat().st_size if isinstance(made, Record) else len(json.dumps(made)) if isinstance(made, dict) else len(made.to_json())
+            print(f'{name:22} {ms:6.0f} ms {size/1000:6.0f} kB')
