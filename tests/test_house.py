@@ -52,15 +52,16 @@ MAP = '''
 4 | scrubber         | 0 files story
 4 | workbench        | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
-4 | report           | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | report           | 0 record story views scrubber sweep costs.table costs.predict search.schedule search.prune search.config control
 5 | docs             | files
 5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
 5 | cli_latency      | 0 1 2 3 4
+5 | cli_report       | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras files arch space events masks shapes progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep report docs screenshots cli cli_latency
+TORCHLESS = '''extras files arch space events masks shapes progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep report docs screenshots cli cli_latency cli_report
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
