@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .cli_deploy import deploy_app
 from .cli_latency import latency_app
 from .extras import MissingExtra, UnknownName
 
@@ -68,6 +69,7 @@ def _group(name:str, text:str) -> typer.Typer:
     return group
 
 app.add_typer(latency_app, name='latency')
+app.add_typer(deploy_app)
 arch_app = _group('arch', 'Show and compare architectures.')
 
 def read_architecture(path:Path) -> Any:

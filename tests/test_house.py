@@ -16,6 +16,7 @@ MAP = '''
 0 | events           | arch
 0 | masks            |
 0 | shapes           |
+0 | zoo              | arch
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -53,9 +54,10 @@ MAP = '''
 5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
 5 | cli_latency      | 0 1 2 3 4
+5 | cli_deploy       | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras arch space events masks shapes search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency
+TORCHLESS = '''extras arch space events masks shapes zoo search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency cli_deploy
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
