@@ -33,7 +33,7 @@ class _Room(ModuleType):
 
 if __name__ != '__main__': sys.modules[__name__].__class__ = _Room
 
-# %% ../nbs/14_zoo.ipynb #51bd7444
+# %% ../nbs/14_zoo.ipynb #8c1545bd
 SOURCE = 'Kierat et al., Tiered Pruning for Efficient Differentiable Inference-Aware Neural Architecture Search'
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Published:
     macs_g: float          # Thousand millions; the table says FLOPS
     speedup: float|None    # This latency over that of the next PruNet in the table; None: a PruNet itself
     gain: float|None       # Points of top-1 which that PruNet has more
-    distilled: bool = False
+    distilled: bool = False # In the half of the networks trained with distillation
 
     @property
     def latency_us(self) -> float:
