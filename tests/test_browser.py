@@ -1,4 +1,6 @@
 "In a real browser, against a real JupyterLab on loopback."
+import json
+
 import pytest
 from lab import Notebook, browser, jupyter  # noqa: F401
 
@@ -78,6 +80,37 @@ def test_a_page_without_a_kernel(chromium, jupyter, tmp_path):  # noqa: F811
     page.keyboard.press('Home')
     assert page.locator('.where').all_inner_texts() == ['epoch 0 of 20', 'epoch 20 of 20']
     assert page.locator('svg').first.get_attribute('aria-label').startswith('At the start: layer 0 holds k3, k5;')
+    page.close()
+
+LIVE = """import plotly.graph_objects as go
+from nas_workbench.record import Record, read
+from nas_workbench.views import fig_losses, fig_probabilities, refresh
+r = read('../tests/data/search')
+def until(n): return Record(tuple(o for o in r.events if getattr(o, 'epoch', 0) <= n and type(o).__name__ != 'Finished'))
+w = go.FigureWidget(fig_probabilities(until(5), 3))
+w"""
+
+def test_a_figure_that_is_refreshed_stays_the_same_figure(chromium, jupyter):  # noqa: F811
+    "It grows where it stands, keeps what was zoomed into, and may become another view."
+    address,token,folder = jupyter
+    cell = {'cell_type': 'code', 'source': LIVE, 'metadata': {}, 'outputs': [], 'execution_count': None, 'id': 'live'}
+    kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
+    (folder/'nbs'/'live.ipynb').write_text(json.dumps({'cells': [cell], 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}), encoding='utf-8')
+    notebook = Notebook(chromium.page(), address, token, 'nbs/live.ipynb')
+    page = notebook.page
+    notebook.run_all()
+    page.wait_for_selector('.js-plotly-plot .scatterlayer .trace')
+    def told(what): return page.evaluate(f"(() => {{ const o = document.querySelector('.js-plotly-plot'); return {what}; }})()")
+    page.evaluate("document.querySelector('.js-plotly-plot').mark = 'the first'")
+    assert told('o.data[0].x.length') == 5
+    notebook.ask('refresh(w, fig_probabilities(until(9), 3))')
+    wait_for(lambda: told('o.data[0].x.length') == 9, page)
+    notebook.ask('w.layout.xaxis.range = [4, 8]; refresh(w, fig_probabilities(r, 3))')
+    wait_for(lambda: max(told('o.data.map(t => t.x.length)')) == 20, page)
+    assert told('o.layout.xaxis.range') == [4, 8] and told('o.mark') == 'the first'
+    notebook.ask('refresh(w, fig_losses(r))')
+    page.wait_for_selector('.js-plotly-plot .gtitle:has-text("What it learns")')
+    assert told('o.data.length') == 7 and told('o.mark') == 'the first' and page.locator('.js-plotly-plot').count() == 1 and notebook.faults() == []
     page.close()
 
 def test_nothing_was_complained_of_and_nothing_went_out(tour, chromium):
