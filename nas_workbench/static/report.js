@@ -2,7 +2,7 @@
 (() => {
   const $ = (o, where = document) => where.querySelector(o), $$ = (o, where = document) => [...where.querySelectorAll(o)];
   const text = async id => {  // what stands packed in the page: base64 of gzip
-    const bytes = Uint8Array.from(atob($('#' + id).textContent), c => c.charCodeAt(0));
+    const bytes = Uint8Array.from(atob($('#pack-' + id).textContent), c => c.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).text();
   };
   const once = f => { const kept = {}; return o => kept[o] ??= f(o); };

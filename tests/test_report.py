@@ -1,0 +1,231 @@
+"Reports of runs as files, and as a person sees them: in a browser that is offline."
+import base64
+import json
+import os
+import re
+import shlex
+import shutil
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('plotly', reason='reports need the extra lab')
+pytest.importorskip('jinja2', reason='reports need the extra lab')
+
+from lab import browser
+
+from nas_workbench.arch import Architecture
+from nas_workbench.events import Cost, Epoch, Failed, Finished, Resumed, Saved, TrainingEpoch, TrainingFinished, TrainingStarted
+from nas_workbench.record import Recorder, follow, read
+from nas_workbench.report import write_report
+from nas_workbench.run_page import describe_run, load_run, packed
+from nas_workbench.views import describe, fig_losses, fig_masks, fig_probabilities
+
+DATA,CI = Path(__file__).parent/'data/search',os.environ.get('CI') == 'true'
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+
+@cache
+def recorded(): return tuple(follow(DATA)[0])
+
+def trained(a, top1, epochs=6):
+    "A training as its events tell it."
+    yield TrainingStarted(0, {'epochs': epochs, 'lr': .01}, a.to_json(), {'torch': '0'})
+    for e in range(1, epochs+1): yield TrainingEpoch(50*e, e, .01/e, 2/e, top1 - 30/e, 99., top1 - 30/e - 1, 3., 12.)
+    yield TrainingFinished(50*epochs, epochs, 'done', top1, 99.)
+
+def make_run(folder, events=None, upto=20, lat=43.4, top1=95., device='a machine', job=None, spent=1.):
+    "A run folder as the main job leaves it, of the recorded search or of what is handed over."
+    events = recorded() if events is None else events
+    events = [replace(o, seconds=o.seconds*spent, weights_ms=o.weights_ms*spent) if isinstance(o, Cost) else o for o in events]
+    record = read(DATA)
+    a = record.architecture(upto)
+    with Recorder(folder) as emit:
+        for o in events: emit(replace(o, architecture=a.to_json(), lat=lat) if isinstance(o, Finished) else o)
+        done = any(isinstance(o, Finished) for o in events)
+        if done and top1 is not None:
+            for o in trained(a, top1): emit(o)
+    asked = dict(alpha=4., space='mini.toml', data='digits', preset='smoke', epochs=20, batch_size=64, table='', out_dir='', resume=False) | (job or {})
+    (folder/'config.json').write_text(json.dumps(dict(job=asked, recipe=dict(record.config), space=json.loads(record.space.to_json()), data='digits-16')))
+    if done:
+        (folder/'architecture.json').write_text(a.to_json())
+        result = dict(reason='done', predicted_us=lat, measured_us=lat*1.02*spent, sum_us=lat, params=a.params(), macs=a.macs(), top1_pct=90., trained_top1_pct=top1, trained_top5_pct=99., device=device,
+                      runtime='onnxruntime 1', seed=0, versions=dict(nas_workbench='0', torch='0'))
+        (folder/'result.json').write_text(json.dumps(result))
+        for o in ('network.safetensors', 'network.onnx', 'infer.py', 'out.ipynb'): (folder/o).write_text('')
+    return folder
+
+def cut_off(events):
+    "The same search killed in an epoch after a checkpoint, and gone on from there."
+    at = [n for n,o in enumerate(events) if isinstance(o, Saved)][9]
+    undone = events[at+1:next(n for n,o in enumerate(events) if isinstance(o, Epoch) and n > at)+1]
+    assert any(isinstance(o, Epoch) for o in undone)
+    return (*events[:at+1], *undone, Resumed(events[at].step, events[at].epoch), *events[at+1:])
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory): return make_run(tmp_path_factory.mktemp('runs')/'mini-alpha4-seed0')
+
+def page_of(folder, **kw): return write_report(folder, **kw).read_text(encoding='utf-8')
+def words_of(page): return re.sub(r'<script.*?</script>|<style.*?</style>|<[^>]+>', ' ', page, flags=re.DOTALL)
+
+# -- as files -------------------------------------------------------------------------------------------------------
+
+def test_a_run_has_its_page(run):
+    page,record = page_of(run),read(run)
+    assert len(page) < 3_000_000 and page == page_of(run), 'the second page knows of the first'
+    assert not re.search(r'(?:src|href)="(?!#|data:|[\w./-]+")', page) and 'http-equiv="Content-Security-Policy" content="default-src \'none\'' in page
+    text = words_of(page)
+    for o in ('43.4', '44.27 µs', '95%', 'layer 5', 'alpha was changed', 'onnxruntime 1', 'network.safetensors', 'as a notebook'): assert o.lower() in text.lower(), o
+    for f in (fig_probabilities, fig_masks, fig_losses): assert describe(f(record))[:80].replace("'", '&#39;') in page
+    assert str(run.parent) not in page
+    levels = [int(o) for o in re.findall(r'<h(\d)', page)]
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a,b in pairwise(levels))
+
+def test_commands_say_what_was_asked(run):
+    notebook,command = [shlex.split(re.sub('&#39;', "'", o)) for o in re.findall(r'<pre tabindex="0">(.*?)</pre>', page_of(run))]
+    job = {k: v for k,v in json.loads((run/'config.json').read_text())['job'].items() if v not in ('', False)}
+    assert notebook[:3] == ['papermill', 'nbs/search.ipynb', 'out.ipynb'] and command[:2] == ['nwb', 'search']
+    assert dict(zip(notebook[4::3], notebook[5::3])) == {k: str(v) for k,v in job.items()} and set(notebook[3::3]) == {'-p'}
+    assert dict(zip(command[2::2], command[3::2])) == {'--' + k.replace('_', '-'): str(v) for k,v in job.items()}
+
+def test_downloads_are_the_files(run):
+    files = {name: base64.b64decode(data).decode() for name,data in re.findall(r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"', page_of(run))}
+    assert set(files) == {'architecture.json', 'epochs.csv', 'training.csv'}
+    assert Architecture.from_json(files['architecture.json']) == read(run).found and len(files['epochs.csv'].splitlines()) == 21
+    assert [float(o.split(',')[3]) for o in files['training.csv'].splitlines()[1:]] == [o.top1 for o in read(run).training]
+
+def test_links_lead_to_files(run, tmp_path):
+    for dest in (None, tmp_path/'elsewhere.html'):
+        at = write_report(run, dest)
+        links = re.findall(r'<a href="(?!#|data:)([^"]+)"', at.read_text())
+        assert len(links) == 8 and all((at.parent/o).exists() for o in links), links
+
+def test_a_run_that_is_not_done_has_one_too(tmp_path):
+    begun = make_run(tmp_path/'begun', recorded()[:1])
+    part = make_run(tmp_path/'part', [o for o in recorded() if o.step < 150])
+    failed = make_run(tmp_path/'failed', (*[o for o in recorded() if o.step < 150], Failed(150, 'the loss is not a number: lower weight_lr')))
+    torn = make_run(tmp_path/'torn')
+    (torn/'events.jsonl').write_text('{"event": "Nonsense"}\n' + (torn/'events.jsonl').read_text())
+    asked = tmp_path/'asked'
+    asked.mkdir()
+    shutil.copy(begun/'config.json', asked)
+    said = {o: words_of(page_of(o)) for o in (begun, part, failed, torn, asked)}
+    assert 'not one epoch is over' in said[begun] and 'not begun' in said[asked] and 'mini' in said[asked]
+    assert 'epochs are over' in said[part] and 'unfinished' in said[part] and 'Every block: how likely' in said[part]
+    assert 'the loss is not a number: lower weight_lr' in said[failed] and 'Every block: how likely' in said[failed]
+    assert 'events.jsonl, line 1' in said[torn] and str(tmp_path) not in said[torn] and '24.8 k' in said[torn]
+    with pytest.raises(ValueError, match='a run is a folder that holds'): write_report(DATA.parent)
+
+def test_interrupted_or_not_the_page_is_the_same(tmp_path, run):
+    again = make_run(tmp_path/run.name, cut_off(recorded()))
+    assert (again/'events.jsonl').read_bytes() != (run/'events.jsonl').read_bytes() and page_of(again) == page_of(run)
+    slower = make_run(tmp_path/'slow'/run.name, cut_off(recorded()), spent=1.7)
+    assert page_of(slower) != page_of(run) and page_of(slower, costs=False) == page_of(run, costs=False)
+
+def test_runs_beside_it_are_compared(tmp_path):
+    for n,o in enumerate(('one', 'two', 'elsewhere')): make_run(tmp_path/o, lat=40. + n, top1=95. + n, device='a robot' if o == 'elsewhere' else 'a machine')
+    text = words_of(page_of(tmp_path/'one'))
+    assert 'two with 41.82 µs and 96%' in text and 'elsewhere' not in text and 'GPUNet-1 with 690 µs' in text
+
+def test_twenty_eight_searches_of_the_paper_fit(tmp_path):
+    "One search of the size of the paper's, as it would stand in the page 28 times."
+    from test_views import synthetic
+    r = synthetic()
+    run = replace(load_run(make_run(tmp_path/'any')), record=r, architecture=r.found)
+    one = len(packed(describe_run(run), r))
+    assert one*28 + 2_100_000 + 28*60_000 < 8_000_000, one
+
+# -- as a person sees it --------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope='module')
+def chromium():
+    if not CHROMIUM and not CI: pytest.skip('there is no chromium to open the pages with')
+    assert CHROMIUM, 'there is no chromium to open the pages with'
+    with browser(offline=True) as o:
+        o.context.set_default_timeout(10_000)
+        yield o.context
+
+@pytest.fixture
+def tab(chromium):
+    page,asked,said = chromium.new_page(),[],[]
+    page.on('request', lambda o: asked.append(o.url) if not o.url.startswith(('file:', 'data:', 'blob:')) else None)
+    page.on('console', lambda o: said.append(o.text) if o.type in ('error', 'warning') else None)
+    page.on('pageerror', lambda o: said.append(str(o)))
+    yield page
+    page.close()
+    assert (asked, said) == ([], [])
+
+def show(tab, file):
+    tab.goto(file.as_uri())
+    tab.wait_for_selector('html[data-ready]', state='attached')
+    return tab
+
+def test_every_figure_is_drawn(run, tab):
+    show(tab, write_report(run))
+    figures = tab.locator('.plotly-figure')
+    assert figures.count() == tab.locator('.js-plotly-plot').count() == 9 and tab.locator('.plotly-figure > p').count() == 0
+    for o in figures.all():
+        box = o.bounding_box()
+        assert box['width'] > 300 and box['height'] > 150 and len(o.get_attribute('aria-label')) > 60 and o.get_attribute('role') == 'img'
+    assert tab.locator('.nwb-scrubber svg rect.box').count() == 5
+    step = tab.locator('.step input')
+    step.focus()
+    tab.keyboard.press('ArrowRight')
+    tab.wait_for_selector('h3:has-text("Layer 1: which block stays")')
+    assert tab.locator('.step output').inner_text() == 'layer 1'
+    point = tab.locator('#run-losses .point').nth(4)
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    for n in range(4): tab.mouse.move(box['x'] + n, box['y'] + 2)
+    tab.wait_for_selector('#run-losses .hoverlayer .hovertext')
+    assert 'epoch' in tab.locator('#run-losses .hoverlayer').text_content()
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_narrow_dark_and_on_paper(run, tab, scheme):
+    tab.emulate_media(color_scheme=scheme)
+    for folder in (run,):
+        tab.set_viewport_size({'width': 390, 'height': 800})
+        show(tab, folder/'report.html' if (folder/'report.html').exists() else write_report(folder))
+        assert tab.evaluate('document.documentElement.scrollWidth') == 390
+        ink,ground = tab.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor].map(o => +/\\d+/.exec(o)[0])")
+        assert (ink > 180 > 60 > ground) if scheme == 'dark' else (ink < 60 < 180 < ground)
+        label = tab.locator('.plotly-figure .xtitle').first.evaluate("o => getComputedStyle(o).fill")
+        assert abs(int(re.search(r'\d+', label)[0]) - ink) < 10
+    tab.set_viewport_size({'width': 1280, 'height': 900})
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    tab.wait_for_function("() => [...document.querySelectorAll('.plotly-figure[data-drawn] .main-svg')].every(o => o.getBoundingClientRect().width <= 700)")
+    inks = tab.locator('.plotly-figure[data-drawn] .xtitle').evaluate_all("o => o.map(o => +/\\d+/.exec(getComputedStyle(o).fill)[0])")
+    assert len(inks) > 1 and max(inks) < 60, 'light ink on paper'
+    tab.emulate_media(media='print')
+    cut = tab.locator('.plotly-figure[data-drawn]').evaluate_all("o => o.filter(o => o.querySelector('.main-svg').getBoundingClientRect().width > o.getBoundingClientRect().width + 1).map(o => o.id)")
+    assert cut == [] and tab.evaluate('document.documentElement.scrollWidth') <= 1280
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.pdf(prefer_css_page_size=True)[:5] == b'%PDF-' and tab.locator('html[data-print]').count() == 0
+
+def test_without_a_script_and_in_an_old_browser_it_is_told_in_words(run, chromium, tab):
+    file = write_report(run)
+    tab.add_init_script('delete window.DecompressionStream')
+    tab.goto(file.as_uri())
+    tab.wait_for_selector('html[data-words]', state='attached')
+    assert tab.locator('.plotly-figure > p').first.is_visible() and tab.locator('.step').first.is_hidden()
+    plain = chromium.browser.new_context(java_script_enabled=False, offline=True)
+    page = plain.new_page()
+    page.goto(file.as_uri())
+    assert page.locator('.plotly-figure > p').count() == 9 and page.locator('.plotly-figure > p').first.is_visible()
+    plain.close()
+
+def test_nothing_that_is_written_into_a_run_runs(tmp_path, tab):
+    evil = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+    name = "a<img src=x onerror='window.hacked=1'>"
+    folder = make_run(tmp_path/name, [replace(o, name=evil) if hasattr(o, 'probability') else o for o in recorded()], job={'data': evil, 'space': '"><svg onload=window.hacked=1>'}, device=evil)
+    make_run(tmp_path/(name + '2'), job={'data': evil}, device=evil)
+    failed = make_run(tmp_path/'failed', (*recorded()[:300], Failed(300, evil)))
+    for o in (folder, failed):
+        page = show(tab, write_report(o, tmp_path/'page.html'))
+        for d in page.locator('details').all(): d.evaluate('o => o.open = true')
+        if o is folder: page.locator('#run-front .nsewdrag').first.hover(position={'x': 40, 'y': 40})
+        page.wait_for_timeout(200)
+        assert page.evaluate('window.hacked') is None and page.locator('img, body script:not([type]) img').count() == 0
+        assert page.locator('.note.bad').count() == (o is failed) and (evil in page.inner_text('body'))
