@@ -26,6 +26,7 @@ MAP = '''
 1 | machine          |
 1 | checkpoint       |
 1 | control          | 0 loop
+1 | resumable        | 0 data loop machine checkpoint control
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base
