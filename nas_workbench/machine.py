@@ -76,9 +76,9 @@ def weight_optimizer(
 ) -> torch.optim.Optimizer:
     "An optimiser of weights: biases and norms do not decay, and RMSprop is TensorFlow's, as in GPUNet."
     flavour:dict[str, Any] = dict(momentum=.9, eps=1e-3) if 'rmsprop' in name else {}
-    decay,no_decay = [],[]
-    for p in params: (decay if p.ndim > 1 else no_decay).append(p)
-    return create_optimizer_v2([dict(params=decay, weight_decay=weight_decay), dict(params=no_decay, weight_decay=0.)], opt=name, lr=lr, **flavour)
+    groups:list[dict[str, Any]] = [dict(params=[], weight_decay=o) for o in (weight_decay, 0.)]
+    for p in params: groups[p.ndim < 2]['params'].append(p)
+    return create_optimizer_v2(groups, opt=name, lr=lr, **flavour)
 
 def refit(optimizer:torch.optim.Optimizer, params:dict[str, nn.Parameter]) -> None:
     "Drop what is not among `params` and take in what is new."

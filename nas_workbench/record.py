@@ -6,7 +6,7 @@
 __all__ = ['NAME', 'Recorder', 'follow', 'happened', 'Track', 'Record', 'read']
 
 # %% ../nbs/20_record.ipynb #bcf22e08
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -135,7 +135,7 @@ class Track:
     large: tuple[int, ...]     # Channels
     weight: tuple[float, ...]  # Logit of the large one
 
-    @property
+    @cached_property
     def chosen(self) -> tuple[int, ...]:
         "The width that a read-out would have taken."
         return tuple(l if w and w > 0 else s for s,l,w in zip(self.small, self.large, self.weight))
@@ -276,7 +276,7 @@ class Record:
         choice = self.space.layers[layer].choices[block]
         if not choice.searched: return (choice.block.hidden,)*3
         track,end = self.masks.get((layer, block)),self._ends[self._epoch(epoch)]
-        n = sum(s <= end for s in track.steps) if track else 0
+        n = bisect_right(track.steps, end) if track else 0
         if track and n: return track.small[n-1], track.large[n-1], track.chosen[n-1]
         state = MaskState.initial(choice.block.hidden, choice.granularity)
         return state.small, state.large, state.chosen
