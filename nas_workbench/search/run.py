@@ -74,11 +74,13 @@ class Search:
         device:str|torch.device='cpu',
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
+        room_mb:float=0.,                 # For checkpoints at the ends of epochs besides the two newest; more of them where they are small
     ):
         self.config = self.asked = config
         self.space,self.data,self.table,self.emit = space,data,table,emit
         self.folder,self.warmups = Path(folder),Path(warmups) if warmups else None
         self.control,self.device,self.save_every,self.num_workers = control or Control(),torch.device(device),save_every,num_workers
+        self.room_mb = room_mb
         self.ranks = Ranks.here()
         self._check()
         self.indices = dict(zip(('weights', 'architecture'), data.split(config.split, config.seed)))
@@ -100,7 +102,7 @@ class Search:
         self.saved:int|None = None  # bytes that a weight step saves for backward, once per epoch
         self.history:list[str] = []  # what the warm-up recorded
         self.warned:set[str] = set()
-        self.steered = self.save_now = False  # whether a setting was ever changed by hand, and whether it just was
+        self.steered = self.save_now = self.keep_next = False  # whether a setting was ever changed by hand, whether it just was, and whether the next checkpoint stays
         self.reason = 'done'
         self.callbacks:tuple[Callback, ...] = ()  # more of them, for whoever wants to look in
 
@@ -312,6 +314,20 @@ class Search:
             self.net.phi,self.net.lam = new.phi,new.lam
             self.steered = self.save_now = True  # so that a change that was told is not lost
 
+    def keep(self, loop:Loop) -> None:
+        "Write a checkpoint that stays; behind the last step of an epoch it is the one that follows anyway."
+        if loop.t < len(self.kinds(loop.epoch)): self.save(loop.epoch, loop.t, loop.step, by_hand=True)
+        else: self.keep_next = True
+
+    def save(self, epoch:int, t:int, step:int, by_hand:bool=False) -> None:
+        "Write a checkpoint, and let go what nobody needs any more."
+        name = name_of(step, epoch, by_hand)
+        if self.ranks.rank == 0:
+            write(self.folder, name, self.checkpoint(epoch, t, step))
+            keep_newest(self.folder, 2, self.room_mb*1e6)
+        self.save_now = False
+        self.emit(Saved(step, epoch, name))
+
     def _found(self) -> Found:
         self.check_finite(self.loop)
         architecture = self._draw() if self.config.strategy == 'random' and self.reason == 'done' else self.net.architecture()
@@ -481,18 +497,11 @@ class Saving(Callback):
     def after_step(self, loop:Loop) -> None:
         s = self.search
         due = s.save_now or (loop.step % s.save_every == 0 and s.ranks.world_size == 1)  # several processes agree on batch norms at the ends of epochs only
-        if loop.stopped or (due and loop.t < len(s.kinds(loop.epoch))): self.save(loop.epoch, loop.t, loop.step)
+        if loop.stopped or (due and loop.t < len(s.kinds(loop.epoch))): s.save(loop.epoch, loop.t, loop.step)
 
     def after_epoch(self, loop:Loop) -> None:
         s = self.search
-        self.save(loop.epoch+1, 0, loop.step)
+        s.save(loop.epoch+1, 0, loop.step, s.keep_next)
+        s.keep_next = False
         if loop.epoch == s.config.warmup and s.warmups and not s.steered and s.ranks.rank == 0:
             write(s.warmups, s.fingerprint(), s.checkpoint(loop.epoch+1, 0, loop.step))
-
-    def save(self, epoch:int, t:int, step:int) -> None:
-        s = self.search
-        if s.ranks.rank == 0:
-            write(s.folder, name_of(step, epoch), s.checkpoint(epoch, t, step))
-            keep_newest(s.folder, 2)
-        s.save_now = False
-        s.emit(Saved(step, epoch, name_of(step, epoch)))
