@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'sentence', 'nwb', 'main', 'read_architecture',
-           'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'search_command', 'bench_prunode',
-           'bench_search']
+           'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'docs_screenshots', 'search_command',
+           'bench_prunode', 'bench_search']
 
 # %% ../nbs/50_cli.ipynb #0750e6dc
 import errno
@@ -113,6 +113,16 @@ def docs_readme(check:Annotated[bool, typer.Option('--check', help='Write nothin
     "Write README.md from nbs/index.ipynb."
     from nas_workbench.docs import project_root, write_readme
     typer.echo(write_readme(project_root(), check=check))
+
+@docs_app.command('screenshots')
+def docs_screenshots(
+    dest:Annotated[Path|None, typer.Argument(metavar='FOLDER', help='Where to; nbs/images in the project by default.')] = None,
+    width:Annotated[int, typer.Option(help='Of the browser, px.')] = 1280,
+) -> None:
+    "Take pictures of the main views with Chromium, light and dark."
+    from nas_workbench.docs import project_root
+    from nas_workbench.screenshots import screenshots
+    for path in screenshots(project_root(), dest, width): typer.echo(path)
 
 # %% ../nbs/50_cli.ipynb #3a9aa7cb
 def _number(name:str) -> Any: return typer.Option(help=f"{name}; the preset's by default.")

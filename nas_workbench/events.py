@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Emit', 'KINDS', 'Event', 'Started', 'Resumed', 'WarmupReused', 'Trained', 'Masks', 'Epoch', 'Cost', 'Removed',
-           'SkipInserted', 'Changed', 'Paused', 'Continued', 'Saved', 'Warned', 'Finished', 'Failed', 'to_line',
-           'from_line']
+           'SkipInserted', 'Changed', 'Paused', 'Continued', 'Saved', 'Warned', 'Finished', 'Failed', 'TrainingStarted',
+           'TrainingResumed', 'TrainingEpoch', 'TrainingFinished', 'to_line', 'from_line']
 
 # %% ../nbs/03_events.ipynb #46432ed7
 import json
@@ -17,7 +17,7 @@ from typing import Any, Callable
 @dataclass(frozen=True)
 class Event:
     "Something that happened; the class says what."
-    step: int   # Optimiser steps before it, of weights and architecture together
+    step: int   # Optimiser steps before it: of a search, its weights and architecture together; of a training, counted anew
 
 @dataclass(frozen=True)
 class Started(Event):
@@ -137,8 +137,40 @@ class Finished(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    "The search ended without one."
+    "The search, or the training, ended without one."
     reason: str
+
+@dataclass(frozen=True)
+class TrainingStarted(Event):
+    "A network began to be trained, or began again; what follows is of this training."
+    config: dict[str, Any]
+    architecture: str           # As JSON
+    versions: dict[str, str]
+
+@dataclass(frozen=True)
+class TrainingResumed(Event):
+    "A training went on from a checkpoint: what it recorded after this step has not happened."
+    epoch: int
+
+@dataclass(frozen=True)
+class TrainingEpoch(Event):
+    "An epoch of training ended."
+    epoch: int
+    lr: float                   # Of its last step
+    loss: float                 # Mean over its steps
+    top1: float                 # Accuracy of the weights on held-back data, percent
+    top5: float                 # Share whose class is among the five likeliest, percent
+    top1_ema: float | None      # Accuracy of the averaged weights; None where none are kept
+    seconds: float
+    ms: float                   # Median time of a step
+
+@dataclass(frozen=True)
+class TrainingFinished(Event):
+    "The training ended with a network."
+    epoch: int
+    reason: str                 # 'done' or 'stopped'
+    top1: float                 # Of the weights that are kept, percent
+    top5: float
 
 Emit = Callable[[Event], None]
 KINDS:dict[str, type[Event]] = {o.__name__: o for o in Event.__subclasses__()}

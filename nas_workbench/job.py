@@ -24,7 +24,7 @@ from .costs.table import LatencyTable, read_table
 from .data import DataSource, dataset
 from .events import Cost, Emit, Epoch, Event, Warned
 from .runtime.base import Settings
-from .checkpoint import write_whole
+from .files import write_whole
 from .search.config import SearchConfig, preset
 from .control import Control
 from .machine import Ranks

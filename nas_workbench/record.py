@@ -6,7 +6,7 @@
 __all__ = ['NAME', 'Recorder', 'follow', 'happened', 'Track', 'Record', 'read']
 
 # %% ../nbs/20_record.ipynb #bcf22e08
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .arch import Architecture, Block
-from .events import Changed, Continued, Cost, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, Warned, from_line, to_line
+from .events import (Changed, Continued, Cost, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, TrainingEpoch,
+                                  TrainingFinished, TrainingResumed, TrainingStarted, Warned, from_line, to_line)
 from .masks import MaskState
 from .space import SKIP, SearchSpace, strongest
 
@@ -108,19 +109,22 @@ def follow(
     return found, position + data.rfind(b'\n') + 1
 
 # %% ../nbs/20_record.ipynb #e338d28c
-def _before(kept:list[Event], o:Resumed) -> list[Event]:
+def _before(kept:list[Event], o:Resumed|TrainingResumed) -> list[Event]:
     at = next((n for n in reversed(range(len(kept))) if isinstance(e := kept[n], Saved) and (e.step, e.epoch) == (o.step, o.epoch)), None)
-    def gone(e:Event) -> bool: return e.step > o.step or isinstance(e, (Finished, Failed)) or (isinstance(e, (Epoch, Cost, Removed, SkipInserted)) and e.epoch >= o.epoch)
+    def gone(e:Event) -> bool: return e.step > o.step or isinstance(e, (Finished, TrainingFinished, Failed)) or (isinstance(e, (Epoch, Cost, Removed, SkipInserted, TrainingEpoch)) and e.epoch >= o.epoch)
     return kept[:at+1] if at is not None else [e for e in kept if not gone(e)]
 
 def happened(events:Iterable[Event]) -> tuple[Event, ...]:
     "The events without what was undone by going back to a checkpoint or by beginning again."
-    kept:list[Event] = []
+    search:list[Event] = []
+    training:list[Event] = []  # of what was found: gone when the search moves on
     for o in events:
-        if isinstance(o, Started): kept = []
-        if isinstance(o, Resumed): kept = _before(kept, o)
-        kept.append(o)
-    return tuple(kept)
+        if isinstance(o, Started): search,training = [],[]
+        if isinstance(o, Resumed): search,training = _before(search, o),[]
+        if isinstance(o, TrainingStarted): training = []
+        if isinstance(o, TrainingResumed): training = _before(training, o)
+        (training if training or isinstance(o, (TrainingStarted, TrainingResumed)) else search).append(o)
+    return (*search, *training)
 
 # %% ../nbs/20_record.ipynb #bc4b7bad
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ class Track:
     large: tuple[int, ...]     # Channels
     weight: tuple[float, ...]  # Logit of the large one
 
-    @property
+    @cached_property
     def chosen(self) -> tuple[int, ...]:
         "The width that a read-out would have taken."
         return tuple(l if w and w > 0 else s for s,l,w in zip(self.small, self.large, self.weight))
@@ -177,9 +181,30 @@ class Record:
     @property
     def insertions(self) -> tuple[SkipInserted, ...]: return self.all(SkipInserted)
     @property
-    def changes(self) -> tuple[Changed, ...]: return self.all(Changed)
+    def changes(self) -> tuple[Changed, ...]:
+        "Of the search."
+        return tuple(o for o in self.events[:self._searched] if isinstance(o, Changed))
     @property
-    def warnings(self) -> tuple[Warned, ...]: return self.all(Warned)
+    def warnings(self) -> tuple[Warned, ...]:
+        "Of the search."
+        return tuple(o for o in self.events[:self._searched] if isinstance(o, Warned))
+
+    @cached_property
+    def _searched(self) -> int:
+        "How many events the search has; those behind them are of the training."
+        return next((n for n,o in enumerate(self.events) if isinstance(o, (TrainingStarted, TrainingResumed))), len(self.events))
+
+    @property
+    def training(self) -> tuple[TrainingEpoch, ...]:
+        "The epochs that trained the network."
+        return self.all(TrainingEpoch)
+    @property
+    def trained(self) -> TrainingFinished|None: return next(reversed(self.all(TrainingFinished)), None)
+
+    @cached_property
+    def training_config(self) -> dict[str, Any]:
+        "The recipe that the training began with; empty where there is none."
+        return dict(next((o.config for o in self.all(TrainingStarted)), {}))
 
     @property
     def _started(self) -> Started|None: return next(iter(self.all(Started)), None)
@@ -200,12 +225,12 @@ class Record:
 
     @property
     def state(self) -> str:
-        "empty, unfinished, paused, failed, stopped or done; whether an unfinished one still runs, only its process knows."
+        "empty, unfinished, training, paused, failed, stopped or done; whether one that is unfinished or training still runs, only its process knows."
         for o in reversed(self.events):
-            if isinstance(o, Finished): return o.reason
+            if isinstance(o, (Finished, TrainingFinished)): return o.reason
             if isinstance(o, Failed): return 'failed'
             if isinstance(o, Paused): return 'paused'
-            if not isinstance(o, (Changed, Warned)): return 'unfinished'  # these may come while it is paused
+            if not isinstance(o, (Changed, Warned)): return 'training' if self._searched < len(self.events) else 'unfinished'  # these may come while it is paused
         return 'empty'
 
     @cached_property
@@ -251,7 +276,7 @@ class Record:
         choice = self.space.layers[layer].choices[block]
         if not choice.searched: return (choice.block.hidden,)*3
         track,end = self.masks.get((layer, block)),self._ends[self._epoch(epoch)]
-        n = sum(s <= end for s in track.steps) if track else 0
+        n = bisect_right(track.steps, end) if track else 0
         if track and n: return track.small[n-1], track.large[n-1], track.chosen[n-1]
         state = MaskState.initial(choice.block.hidden, choice.granularity)
         return state.small, state.large, state.chosen

@@ -11,19 +11,21 @@ LIB = Path(__file__).parent.parent/'nas_workbench'
 # Everybody may import extras. A room in TORCHLESS works without torch, and so does all that it imports.
 MAP = '''
 0 | extras           |
+0 | files            |
 0 | arch             |
 0 | space            | arch
 0 | events           | arch
 0 | masks            |
 0 | shapes           |
+0 | progress         |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
 1 | supernet         | 0 blocks prunode network
 1 | data             | shapes
-1 | loop             |
+1 | loop             | 0
 1 | machine          |
-1 | checkpoint       |
+1 | checkpoint       | files
 1 | control          | 0 loop
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
@@ -45,17 +47,20 @@ MAP = '''
 3 | train.detect     | 0 1 2 train.*
 3 | deploy           | 0 1 2
 4 | record           | 0
-4 | views            | 0
-4 | workbench        | 0 record views costs.table costs.predict search.schedule search.prune search.config control
-4 | sweep            | 0 record views costs.table costs.predict search.schedule search.prune search.config control
-4 | report           | 0 record views costs.table costs.predict search.schedule search.prune search.config control
-5 | docs             |
+4 | story            | 0
+4 | views            | 0 story
+4 | scrubber         | 0 files story
+4 | workbench        | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | report           | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+5 | docs             | files
+5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
 5 | cli_latency      | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras arch space events masks shapes search.schedule search.prune search.config control loop record views workbench sweep report docs cli cli_latency
+TORCHLESS = '''extras files arch space events masks shapes progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep report docs screenshots cli cli_latency
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):

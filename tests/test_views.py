@@ -11,16 +11,16 @@ import pytest
 
 pytest.importorskip('plotly', reason='the views need the extra lab')
 
-from nas_workbench.events import Changed, Cost, Epoch, Finished, Masks, Removed, SkipInserted, Started, Trained, Warned
+from nas_workbench.events import Changed, Cost, Epoch, Finished, Masks, Removed, SkipInserted, Started, Trained, Warned, to_line
 from nas_workbench.masks import MaskState, update_masks
 from nas_workbench.record import Record, read
 from nas_workbench.search.config import SearchConfig
 from nas_workbench.search.prune import Candidates, Cut, judge
 from nas_workbench.search.schedule import threshold
 from nas_workbench.space import SKIP, SearchSpace, space
-from nas_workbench.views import (HOUSE, Point, describe, fig_architecture, fig_cost, fig_entropy, fig_losses, fig_masks, fig_network, fig_pareto, fig_probabilities, pareto,
+from nas_workbench.story import kind as kind_of
+from nas_workbench.views import (HOUSE, Point, describe, fig_architecture, fig_cost, fig_entropy, fig_losses, fig_masks, fig_network, fig_pareto, fig_probabilities, fig_runs, pareto,
                                  signs, words)
-from nas_workbench.views import _name as kind_of
 
 RUN = Path(__file__).parent/'data/search'
 
@@ -75,8 +75,9 @@ def synthetic(which='prunet', epochs=200, warmup=70, steps=(400, 100), seed=0, u
     return Record.of(events, s.name)
 
 FIGURES = {'probabilities': fig_probabilities, 'layer 8': lambda r: fig_probabilities(r, 8), 'masks': fig_masks, 'mask of layer 8': lambda r: fig_masks(r, 8), 'start': lambda r: fig_architecture(r, 0),
-           'SuperNet': lambda r: fig_architecture(r, 110 if len(r.epochs) > 110 else None), 'SuperNet at the end': fig_architecture, 'network': lambda r: fig_network(r.architecture()),
-           'compared': lambda r: fig_network(r.architecture(), r.architecture(len(r.epochs)//2)), 'losses': fig_losses, 'cost': fig_cost, 'entropy': fig_entropy}
+           'SuperNet': lambda r: fig_architecture(r, 110 if len(r.epochs) > 110 else None), 'SuperNet at the end': fig_architecture,
+           'SuperNet compared': lambda r: fig_architecture(r, len(r.epochs)//2, other=0), 'network': lambda r: fig_network(r.architecture()),
+           'compared': lambda r: fig_network(r.architecture(), r.architecture(len(r.epochs)//2)), 'losses': fig_losses, 'cost': fig_cost, 'entropy': fig_entropy, 'runs': lambda r: fig_runs([r]*10)}
 
 BIG = ('prunet at the end', 'prunet in epoch 100', 'prunet in warm-up', 'a real one')
 
@@ -186,7 +187,7 @@ def test_widths_as_blocks_of_their_own_share_a_row():
 def test_before_anything_happened():
     "A search that has just begun can be watched."
     r = Record(record(BIG[0]).events[:1])
-    for name,f in FIGURES.items(): assert describe(f(r)) and (name in ('start', 'SuperNet', 'SuperNet at the end', 'network', 'compared') or not any(len(o.x or ()) for o in f(r).data))
+    for name,f in FIGURES.items(): assert describe(f(r)) and (name in ('start', 'SuperNet', 'SuperNet at the end', 'SuperNet compared', 'network', 'compared') or not any(len(o.x or ()) for o in f(r).data))
     with pytest.raises(ValueError, match='it has no beginning yet'): fig_probabilities(Record(()))
 
 def test_numbers_that_are_none():
@@ -237,3 +238,19 @@ def test_without_torch_and_without_plotly():
     code = "import sys\nclass Gone:\n    def find_spec(self, name, *_):\n        if name.startswith('plotly'): raise ModuleNotFoundError(f'No module named {name!r}', name=name)\nsys.meta_path.insert(0, Gone())\nimport nas_workbench.views"
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert out.returncode == 1 and "pip install 'nas_workbench[lab]'" in out.stderr.splitlines()[-1]
+
+if __name__ == '__main__':  # what nbs/howto/performance.ipynb tells: python tests/test_views.py
+    import tempfile
+    from time import perf_counter
+
+    from nas_workbench.scrubber import film
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder)/'events.jsonl'
+        file.write_text(''.join(to_line(o) + '\n' for o in record(BIG[0]).events))
+        for name,f in {'reading the record': lambda _: read(folder), **FIGURES, 'film of the scrubber': film}.items():
+            r = Record(record(BIG[0]).events)  # nothing is remembered from the figure before
+            start = perf_counter()
+            made = f(r)
+            ms = 1000*(perf_counter() - start)
+            size = file.stat().st_size if isinstance(made, Record) else len(json.dumps(made)) if isinstance(made, dict) else len(made.to_json())
+            print(f'{name:22} {ms:6.0f} ms {size/1000:6.0f} kB')

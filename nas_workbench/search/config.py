@@ -44,6 +44,8 @@ class SearchConfig:
     skips: str = 'late'          # late: a skip replaces the penultimate block (the paper). first: it is there from the start (FBNet). none: layers all stay
     strategy: str = 'gradient'   # gradient: the paper. random: train the weights alone, draw networks, keep the best (a baseline)
     draws: int = 64              # Networks that the random strategy draws
+    augment: str = 'none'        # What happens to training images: none, light, paper, or timm's name
+    classes: float|None = None   # Share of the data set's classes to search on, at random; None: all of them
     seed: int = 0
 
     def __post_init__(self):
@@ -57,6 +59,7 @@ class SearchConfig:
             value = getattr(self, name)
             if type(value) is not int or value < least: raise ValueError(f"{name} is {value!r}: use a whole number from {least} up")
         if self.batch_size % self.accumulate: raise ValueError(f"a batch of {self.batch_size} cannot be computed in {self.accumulate} equal parts: use a divisor")
+        if self.classes is not None: self._between('classes', 0, 1)
         for name,known in (('precision', ('float32', 'bf16', 'fp16')), ('skips', ('late', 'first', 'none')), ('strategy', ('gradient', 'random'))):
             if getattr(self, name) not in known: raise ValueError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(known)}")
         threshold(self.epochs, warmup=self.warmup, total=self.epochs)  # warm-up longer than the search
@@ -92,9 +95,9 @@ class SearchConfig:
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
 # %% ../../nbs/search/05_config.ipynb #6f63ca67
-PRESETS = {'imagenet': SearchConfig(),
+PRESETS = {'imagenet': SearchConfig(precision='fp16', augment='paper', classes=.1),
            'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
-           'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05),
+           'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05, augment='light'),
            'smoke': SearchConfig(epochs=6, warmup=2, batch_size=32, optimizer='adamw', arch_lr=.1)}
 
 def preset(name:str, **changes:Any) -> SearchConfig:
