@@ -21,7 +21,7 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE', 'NOTICE'],
     packages=find_packages(include=[s['lib_name'], s['lib_name'] + '.*']),
-    package_data={s['lib_name']: ['static/*']},
+    package_data={s['lib_name']: ['static/*', 'gpunet/*.json']},
     python_requires='>=' + s['min_python'],
     install_requires=s['requirements'].split(),
     extras_require={o.removesuffix('_requirements'): s[o].split() for o in s if o.endswith('_requirements')},

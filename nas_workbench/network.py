@@ -21,6 +21,7 @@ from torch import nn
 
 from .arch import Architecture, check_int, parse_json
 from .blocks import Tail, build_block
+from .zoo import NETWORKS, zoo
 
 # %% ../nbs/05_network.ipynb #c08465fc
 def feature_info(arch:Architecture) -> list[dict[str, Any]]:
@@ -136,13 +137,15 @@ class Network(nn.Module):
         return (x if stop_early else self.tail.conv(x)), maps
 
 def as_architecture(source:Any) -> Architecture:
-    "An `Architecture` from itself, from JSON text, from a GPUNet list, or from the path of either."
+    "An `Architecture` from itself, from JSON text, from a GPUNet list, from the path of either, or from the name of a published network."
     if isinstance(source, Architecture): return source
     if isinstance(source, (list, tuple)): return Architecture.from_gpunet(source)
     if not isinstance(source, (str, Path)): raise ValueError(f"architecture is {source!r}: give an Architecture, the path of its JSON or of a GPUNet list, or the text of one")
     text = str(source).strip()
     if text[:1] in ('{', '['): return _from_text(text)
-    if not Path(source).is_file(): raise ValueError(f"there is no file {text!r}: give the path of an architecture's JSON or of a GPUNet list, or the text of one")
+    if not Path(source).is_file():
+        if text.lower() in NETWORKS: return zoo(text)
+        raise ValueError(f"there is no file {text!r}: give the path of an architecture's JSON or of a GPUNet list, the text of one, or a published network ({', '.join(NETWORKS)})")
     try: return _from_text(Path(source).read_text().strip())
     except ValueError as e: raise ValueError(f"{text}: {e}") from None
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nas_workbench.arch import ACTS, Architecture, Block, Key
 from nas_workbench.space import PRESETS, space
 
-GPUNET = Path(__file__).parent/'data'/'gpunet'
+GPUNET = Path(__file__).parent.parent/'nas_workbench'/'gpunet'
 PUBLISHED = {'GPUNet-0': (11_885_432, 3_254_209_280), 'GPUNet-1': (12_704_192, 3_308_369_280), 'GPUNet-P0': (22_815_080, 1_870_345_792)}
 settings.register_profile('short', deadline=None, derandomize=True, max_examples=300)
 settings.load_profile('short')

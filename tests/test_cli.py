@@ -7,7 +7,7 @@ import pytest
 
 from nas_workbench import __version__
 
-DATA = Path(__file__).parent/'data'/'gpunet'
+DATA = Path(__file__).parent.parent/'nas_workbench'/'gpunet'
 NWB = Path(sys.executable).with_name('nwb')
 
 def nwb(*args, **kw):

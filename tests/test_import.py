@@ -27,6 +27,16 @@ def test_the_package_alone_imports_next_to_nothing():
     heavy = [*TORCH, *NOTEBOOK_STACK, 'numpy', 'typer', 'rich']
     assert python(f"import sys, nas_workbench; print([o for o in {heavy} if o in sys.modules])").stdout == '[]\n'
 
+def test_the_zoo_can_be_called_without_an_import_of_its_own():
+    code = BLOCK.format(names=[*TORCH, *NOTEBOOK_STACK]) + '''
+import nas_workbench
+before = 'nas_workbench.zoo' in sys.modules
+a = nas_workbench.zoo("gpunet-1")
+from nas_workbench.zoo import TABLE2, zoo
+print(before, a == zoo("gpunet-1") == nas_workbench.zoo("GPUNet-1"), a.params(), len(TABLE2))
+'''
+    assert python(code).stdout == 'False True 12704192 36\n'
+
 def test_the_block_blocks():
     out = python(BLOCK.format(names=['json']) + 'import json', check=False)
     assert out.returncode == 1 and 'blocked' in out.stderr

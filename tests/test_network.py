@@ -17,7 +17,7 @@ from nas_workbench.arch import Architecture, Block
 from nas_workbench.network import as_architecture, build_network, default_cfg, drop_path_rates, feature_info
 from nas_workbench.space import PRESETS, space
 
-GPUNET = Path(__file__).parent/'data'/'gpunet'
+GPUNET = Path(__file__).parent.parent/'nas_workbench'/'gpunet'
 PUBLISHED = {'GPUNet-0': (11_885_432, 3_254_209_280), 'GPUNet-1': (12_704_192, 3_308_369_280), 'GPUNet-P0': (22_815_080, 1_870_345_792)}
 
 

@@ -13,7 +13,7 @@ from test_arch import mutated
 from nas_workbench.arch import Architecture, Block, Key
 from nas_workbench.space import PRESETS, Choice, Layer, SearchSpace, Stage, space
 
-GPUNET = Path(__file__).parent/'data'/'gpunet'
+GPUNET = Path(__file__).parent.parent/'nas_workbench'/'gpunet'
 FORMULA = 3**2*24*65*64*97**2*96*161*160*289**4*288*449**4
 SMALL = '''
 name = "small"
