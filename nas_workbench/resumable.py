@@ -72,14 +72,15 @@ class Resumable:
         device:str|torch.device='cpu',
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
+        room_mb:float=0.,                 # For checkpoints at the ends of epochs besides the two newest; more of them where they are small
     ):
         self.config = self.asked = config
         self.data,self.folder,self.emit,self.control = data,Path(folder),emit,control or Control()
-        self.device,self.save_every,self.num_workers = torch.device(device),save_every,num_workers
+        self.device,self.save_every,self.num_workers,self.room_mb = torch.device(device),save_every,num_workers,room_mb
         self.ranks = Ranks.here()
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == 'fp16')
         self.warned:set[str] = set()
-        self.steered = self.save_now = False  # whether a setting was ever changed by hand, and whether it just was
+        self.steered = self.save_now = self.keep_next = False  # whether a setting was ever changed by hand, whether it just was, and whether the next checkpoint stays
         self.callbacks:tuple[Callback, ...] = ()  # more of them, for whoever wants to look in
 
     # -- what each kind says of itself ----------------------------------------------------------------------------
@@ -221,6 +222,20 @@ class Resumable:
             self.configured()
             self.steered = self.save_now = True  # so that a change that was told is not lost
 
+    def keep(self, loop:Loop) -> None:
+        "Write a checkpoint that stays; behind the last step of an epoch it is the one that follows anyway."
+        if loop.t < self.steps_in(loop.epoch): self.save(loop.epoch, loop.t, loop.step, by_hand=True)
+        else: self.keep_next = True
+
+    def save(self, epoch:int, t:int, step:int, by_hand:bool=False) -> None:
+        "Write a checkpoint, and let go what nobody needs any more."
+        name = name_of(step, epoch, by_hand)
+        if self.ranks.rank == 0:
+            write(self.folder, name, self.checkpoint(epoch, t, step))
+            keep_newest(self.folder, 2, self.room_mb*1e6)
+        self.save_now = False
+        self.emit(Saved(step, epoch, name))
+
 class Saving(Callback):
     "Writes checkpoints; after the others, so that they hold what these did."
     order = 10
@@ -229,14 +244,8 @@ class Saving(Callback):
     def after_step(self, loop:Loop) -> None:
         o = self.run
         due = o.save_now or (loop.step % o.save_every == 0 and o.ranks.world_size == 1)  # several processes agree on batch norms at the ends of epochs only
-        if loop.stopped or (due and loop.t < o.steps_in(loop.epoch)): self.save(loop.epoch, loop.t, loop.step)
+        if loop.stopped or (due and loop.t < o.steps_in(loop.epoch)): o.save(loop.epoch, loop.t, loop.step)
 
-    def after_epoch(self, loop:Loop) -> None: self.save(loop.epoch+1, 0, loop.step)
-
-    def save(self, epoch:int, t:int, step:int) -> None:
-        o = self.run
-        if o.ranks.rank == 0:
-            write(o.folder, name_of(step, epoch), o.checkpoint(epoch, t, step))
-            keep_newest(o.folder, 2)
-        o.save_now = False
-        o.emit(Saved(step, epoch, name_of(step, epoch)))
+    def after_epoch(self, loop:Loop) -> None:
+        self.run.save(loop.epoch+1, 0, loop.step, self.run.keep_next)
+        self.run.keep_next = False
