@@ -19,6 +19,7 @@ MAP = '''
 0 | shapes           |
 0 | zoo              | arch
 0 | progress         |
+0 | recipes          |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -64,7 +65,8 @@ MAP = '''
 5 | cli_deploy       | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep report docs screenshots cli cli_latency cli_report cli_deploy
+TORCHLESS = '''
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep report docs screenshots cli cli_latency cli_report cli_deploy
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
