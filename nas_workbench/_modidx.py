@@ -357,6 +357,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'nas_workbench.data.Pictures.__init__': ('data.html#pictures.__init__', 'nas_workbench/data.py'),
                                     'nas_workbench.data.Pictures._get': ('data.html#pictures._get', 'nas_workbench/data.py'),
                                     'nas_workbench.data.Pictures.draw': ('data.html#pictures.draw', 'nas_workbench/data.py'),
+                                    'nas_workbench.data.Preparation': ('data.html#preparation', 'nas_workbench/data.py'),
                                     'nas_workbench.data.Recipe': ('data.html#recipe', 'nas_workbench/data.py'),
                                     'nas_workbench.data.Recipe.parse': ('data.html#recipe.parse', 'nas_workbench/data.py'),
                                     'nas_workbench.data.Shapes': ('data.html#shapes', 'nas_workbench/data.py'),
