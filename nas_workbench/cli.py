@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .cli_deploy import deploy_app
 from .cli_latency import latency_app
+from .cli_report import report_command
 from .extras import MissingExtra, UnknownName
 
 # %% ../nbs/50_cli.ipynb #813883c8
@@ -69,6 +70,7 @@ def _group(name:str, text:str) -> typer.Typer:
     return group
 
 app.add_typer(latency_app, name='latency')
+app.command('report')(report_command)
 app.add_typer(deploy_app)
 arch_app = _group('arch', 'Show and compare architectures.')
 
