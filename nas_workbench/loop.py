@@ -51,6 +51,7 @@ class Loop:
         self.tell('before_fit')
         while self.epoch <= epochs and not self.stopped:
             self.tell('before_epoch')
+            if self.stopped: break
             for batch in self.batches(self.epoch, self.t):
                 self.out = self.do(self, batch)
                 self.t,self.step = self.t+1,self.step+1

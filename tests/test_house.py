@@ -19,6 +19,7 @@ MAP = '''
 0 | shapes           |
 0 | zoo              | arch
 0 | progress         |
+0 | recipes          |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -28,6 +29,7 @@ MAP = '''
 1 | machine          |
 1 | checkpoint       | files
 1 | control          | 0 loop
+1 | resumable        | 0 data loop machine checkpoint control
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base
@@ -65,8 +67,8 @@ MAP = '''
 5 | cli_deploy       | 0 1 2 3 4
 5 | cli              | 0 1 2 3 4 5
 '''
-TORCHLESS = '''extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep pages run_page report docs
-screenshots cli cli_latency cli_report cli_deploy
+TORCHLESS = '''
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep pages run_page report docs screenshots cli cli_latency cli_report cli_deploy
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):

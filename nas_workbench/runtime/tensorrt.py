@@ -140,6 +140,10 @@ class TrtexecCompiled:
         self.times += parse_times(self.at('times.json').read_text())[::-1]
         return log
 
+    def plan(self) -> bytes:
+        "The engine, as it is stored."
+        return self.at('engine').read_bytes()
+
     def sample(self) -> float:
         "GPU compute time of a run, microseconds."
         if not self.times: self._call(f"--loadEngine={self.at('engine')}")
@@ -225,6 +229,10 @@ class TensorRtCompiled:
 
     def _enqueue(self) -> None:
         if not self.context.execute_async_v3(self.stream.cuda_stream): raise RuntimeError("TensorRT did not run the engine: look at what it logged")
+
+    def plan(self) -> bytes:
+        "The engine, as it is stored."
+        return bytes(self.engine.serialize())
 
     def sample(self) -> float:
         "GPU compute time of a run, microseconds."

@@ -6,18 +6,16 @@
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
 # %% ../../nbs/search/05_config.ipynb #ef91bc00
-import json
-from dataclasses import asdict, dataclass, fields, replace
-from math import isfinite
+from dataclasses import dataclass
 from typing import Any
 
-from ..extras import UnknownName
+from ..recipes import Recipe, changed
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
 # %% ../../nbs/search/05_config.ipynb #a50918a5
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Recipe):
     "The recipe of a search."
     alpha: float = .8            # Weight of the latency; larger finds faster networks. The paper: 0.2 to 2
     beta: float = .6             # Exponent of ln LAT
@@ -49,25 +47,17 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name,lo,hi in (('alpha', 0, None), ('beta', 0, None), ('phi', 0, None), ('lam', 0, None), ('weight_decay', 0, None), ('momentum', 0, 1), ('c', 0, 1), ('max_distance', 0, 1)):
-            self._between(name, lo, hi)
-        for name in ('tau', 'weight_lr', 'arch_lr'):
-            self._between(name, 0, None)
-            if getattr(self, name) == 0: raise ValueError(f"{name} is 0: use a number above 0")
+        self.between(0, None, 'alpha', 'beta', 'phi', 'lam', 'weight_decay')
+        self.between(0, None, 'tau', 'weight_lr', 'arch_lr', open=True)
+        self.between(0, 1, 'momentum', 'c', 'max_distance')
         if not 0 < self.split < 1: raise ValueError(f"split is {self.split}: use a share between 0 and 1, the paper's is 0.8")
-        for name,least in (('epochs', 1), ('warmup', 0), ('batch_size', 2), ('accumulate', 1), ('draws', 1), ('seed', 0)):
-            value = getattr(self, name)
-            if type(value) is not int or value < least: raise ValueError(f"{name} is {value!r}: use a whole number from {least} up")
+        self.whole(0, 'warmup', 'seed')
+        self.whole(1, 'epochs', 'accumulate', 'draws')
+        self.whole(2, 'batch_size')
         if self.batch_size % self.accumulate: raise ValueError(f"a batch of {self.batch_size} cannot be computed in {self.accumulate} equal parts: use a divisor")
-        if self.classes is not None: self._between('classes', 0, 1)
-        for name,known in (('precision', ('float32', 'bf16', 'fp16')), ('skips', ('late', 'first', 'none')), ('strategy', ('gradient', 'random'))):
-            if getattr(self, name) not in known: raise ValueError(f"{name} is {getattr(self, name)!r}: use one of {', '.join(known)}")
+        if self.classes is not None: self.between(0, 1, 'classes')
+        for name,known in (('precision', ('float32', 'bf16', 'fp16')), ('skips', ('late', 'first', 'none')), ('strategy', ('gradient', 'random'))): self.among(known, name)
         threshold(self.epochs, warmup=self.warmup, total=self.epochs)  # warm-up longer than the search
-
-    def _between(self, name:str, lo:float, hi:float|None) -> None:
-        value = getattr(self, name)
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= lo and (hi is None or value <= hi)
-        if not good: raise ValueError(f"{name} is {value!r}: use a number {f'from {lo} to {hi}' if hi is not None else f'from {lo} up'}")
 
     def check(self, space:SearchSpace) -> None:
         "Raise where the thresholds do not suit the space."
@@ -84,13 +74,6 @@ class SearchConfig:
         names = ['tau', 'epochs', 'warmup', 'batch_size', 'accumulate', 'split', 'optimizer', 'weight_lr', 'weight_decay', 'precision', 'seed']
         return {o: getattr(self, o) for o in names} | ({'skips': 'first', 'phi': self.phi, 'lam': self.lam} if self.skips == 'first' else {})
 
-    @classmethod
-    def from_dict(cls, d:dict[str, Any]) -> 'SearchConfig':
-        "A recipe from parsed JSON; an unknown field raises."
-        odd = [k for k in d if k not in {f.name for f in fields(cls)}]
-        if odd: raise ValueError(f"unknown setting {odd[0]!r}: a search knows {', '.join(f.name for f in fields(cls))}")
-        return cls(**d)
-
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
@@ -102,5 +85,4 @@ PRESETS = {'imagenet': SearchConfig(precision='fp16', augment='paper', classes=.
 
 def preset(name:str, **changes:Any) -> SearchConfig:
     "The recipe of this name, with changes."
-    if name not in PRESETS: raise UnknownName(f"there is no preset {name!r}: use {', '.join(PRESETS)}")
-    return SearchConfig.from_dict(asdict(PRESETS[name]) | changes)
+    return changed(PRESETS, name, changes)
