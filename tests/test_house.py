@@ -68,7 +68,8 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep pages run_page report docs screenshots cli cli_latency cli_report cli_deploy
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep pages run_page report docs
+screenshots cli cli_latency cli_report cli_deploy
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
