@@ -30,6 +30,7 @@ from .files import write_whole
 from .search.config import SearchConfig, preset
 from .control import Control, at_work
 from .machine import Ranks
+from .runs import new_folder
 from .search.run import Found, Search
 from .space import SearchSpace
 from .space import space as space_named
@@ -96,12 +97,6 @@ class Ready:
         "What runs beside this one share."
         return self.folder.parent/'shared'
 
-def _free(base:Path) -> Path:
-    "`base`, or the first of base-2, base-3, … that is not there."
-    n = 1
-    while (path := base if n == 1 else base.with_name(f'{base.name}-{n}')).exists(): n += 1
-    return path
-
 def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
     "Check everything that can be checked, and make the folder; with several processes the first one makes it."
     config = job.config()
@@ -116,7 +111,7 @@ def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
 
 def _folder(job:Job, config:SearchConfig, s:SearchSpace, data:DataSource) -> Path:
     "The run's folder, with what was asked written into it."
-    folder = Path(job.out_dir) if job.out_dir else _free(Path('runs')/f'{s.name}-alpha{config.alpha:g}-seed{config.seed}')
+    folder = Path(job.out_dir) if job.out_dir else new_folder(Path('runs'), s.name, config)
     there = folder/'config.json'
     asked = asdict(job) | {'resume': False, 'out_dir': ''}
     if there.exists():
