@@ -26,11 +26,12 @@ from . import __version__
 from .arch import Architecture, Key
 from .checkpoint import epoch_of, names
 from .control import Control, at_work
-from .costs.measure import about_now, measure_table, open_runtime, time_network
+from .costs.measure import about_now, measure_table, open_runtime, reopen, time_network, usual
 from .costs.table import LatencyTable, read_table
 from .data import DataSource, dataset
 from .deploy import deploy
 from .events import Cost, Emit, Epoch, Event, Warned
+from .extras import MissingExtra
 from .files import write_whole
 from .loop import Callback, Loop, Reporting
 from .machine import Ranks
@@ -38,7 +39,7 @@ from .progress import Progress, duration
 from .record import NAME, Recorder, read
 from .report import write_report
 from .resumable import Resumable, ignore
-from .runtime.base import Settings, claimed
+from .runtime.base import claimed
 from .search.config import SearchConfig, preset
 from .search.run import Found, Search, check_data, check_table
 from .space import SearchSpace
@@ -158,7 +159,7 @@ def checked(job:Job) -> Ready:
     if job.device != 'cpu' and not torch.cuda.is_available(): raise ValueError(f"device is {job.device!r} but torch sees no GPU here: use cpu, or install a torch that fits your driver")
     if job.table and not Path(job.table).is_file(): raise ValueError(f"there is no latency table {job.table!r}: measure one with `nwb latency measure {job.space}`, or leave table empty")
     if job.resume and not job.out_dir: raise ValueError("resume needs to know with what: name the run folder in out_dir")
-    runtime = None if job.table else open_runtime(job.runtime, Settings(), job.device)
+    runtime = None if job.table else open_runtime(job.runtime, usual(job.runtime, job.device), job.device)
     def data(classes:float|None) -> DataSource:
         augment = 'none' if job.data == 'shapes' else config.augment  # shapes are new in every epoch
         return dataset(job.data, resolution=s.resolution, root=job.root or None, classes=classes, augment=augment, skip_broken=job.skip_broken, download=job.download)
@@ -278,12 +279,14 @@ def find(ready:Ready, table:LatencyTable, work:Work) -> Found:
     return s.run()
 
 # %% ../nbs/40_job.ipynb #c21
-def timed(ready:Ready, a:Architecture) -> tuple[float|None, list[str]]: # Microseconds, and what is to be said about it
-    "Measure a network."
-    if not ready.runtime or ready.sweep: return None, ['its latency was not measured: the table comes from elsewhere'] if not ready.sweep else []
-    busy = claimed(ready.runtime.where)
+def timed(ready:Ready, table:LatencyTable, a:Architecture) -> tuple[float|None, list[str]]: # Microseconds, and what is to be said about it
+    "Measure a network as the blocks of the table were measured."
+    if ready.sweep: return None, []
+    try: runtime = reopen(table.about)
+    except (ValueError, MissingExtra) as e: return None, [f"its latency was not measured: {e}"]
+    busy = claimed(runtime.where)
     if busy: return None, [f"its latency was not measured: {', '.join(busy)} was running"]
-    visits = sorted(time_network(ready.runtime, a).median for _ in range(3))
+    visits = sorted(time_network(runtime, a).median for _ in range(3))
     off = visits[1]/visits[0] - 1
     return visits[0], [f'two measurements of its latency differ by {off:.0%}: the machine was busy'] if off > .05 else []
 
@@ -295,7 +298,7 @@ def keep(ready:Ready, found:Found, table:LatencyTable) -> dict[str, Any]:
     write_whole(folder/'network.safetensors', save({k: v.detach().cpu().contiguous() for k,v in found.net.state_dict().items()}))
     samples,_ = data.valid.draw(np.arange(min(len(data.valid), 8)))
     deployed = deploy(found.net, a, folder, labels=data.class_names, preparation=data.preparation, fp16=True, engine=ready.job.runtime in ('tensorrt', 'trtexec'), samples=samples)
-    measured,notes = timed(ready, ready.whole(a))
+    measured,notes = timed(ready, table, ready.whole(a))
     result = dict(reason=found.reason, predicted_us=found.lat, measured_us=measured, sum_us=ready.whole(a).latency(table.raw()), params=a.params(), macs=a.macs(), top1_pct=found.top1, device=table.about.device,
                   runtime=f'{table.about.runtime} {table.about.version}', seed=ready.config.seed, notes=[*notes, *deployed.pop('notes')], deployed=deployed,
                   versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
