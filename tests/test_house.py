@@ -44,6 +44,7 @@ MAP = '''
 3 | search.loss      | 0
 3 | search.config    | 0 search.schedule
 3 | search.run       | 0 1 2 search.*
+3 | train.coco       | 0 1 2
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
