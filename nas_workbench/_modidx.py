@@ -1210,6 +1210,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'nas_workbench/space.py'),
                                      'nas_workbench.space.SearchSpace.layers': ('space.html#searchspace.layers', 'nas_workbench/space.py'),
                                      'nas_workbench.space.SearchSpace.sample': ('space.html#searchspace.sample', 'nas_workbench/space.py'),
+                                     'nas_workbench.space.SearchSpace.scaled': ('space.html#searchspace.scaled', 'nas_workbench/space.py'),
                                      'nas_workbench.space.SearchSpace.size': ('space.html#searchspace.size', 'nas_workbench/space.py'),
                                      'nas_workbench.space.SearchSpace.smallest': ( 'space.html#searchspace.smallest',
                                                                                    'nas_workbench/space.py'),
