@@ -24,10 +24,10 @@ help:
 search: $(STAMPS)/search
 	$(BIN)/papermill nbs/search.ipynb out.ipynb -p alpha $(ALPHA)
 
-# Notebooks are tested in parallel, so each gets one thread.
+# Notebooks and test files are run in parallel, so each gets one thread.
 test: export OMP_NUM_THREADS := $(or $(OMP_NUM_THREADS),1)
 test: $(STAMPS)/dev
-	@failed=0; for job in nbdev_test pytest; do echo $$job; $(BIN)/$$job || failed=1; done; exit $$failed
+	@failed=0; for job in nbdev_test 'pytest -n auto --dist loadfile'; do echo $$job; $(BIN)/$$job || failed=1; done; exit $$failed
 
 lab: $(STAMPS)/search
 	$(BIN)/jupyter lab $(LAB)

@@ -7,7 +7,7 @@ __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'se
            'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'docs_screenshots', 'search_command',
            'bench_prunode', 'bench_search']
 
-# %% ../nbs/50_cli.ipynb #0750e6dc
+# %% ../nbs/50_cli.ipynb #c3
 import errno
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from .cli_latency import latency_app
 from .cli_report import report_command
 from .extras import MissingExtra, UnknownName
 
-# %% ../nbs/50_cli.ipynb #813883c8
+# %% ../nbs/50_cli.ipynb #c6
 def sentence(e:BaseException) -> str:
     "What went wrong, without Python around it."
     if isinstance(e, OSError) and e.strerror: return f"{e.filename}: {e.strerror}" if e.filename else e.strerror
@@ -59,7 +59,7 @@ def main() -> None:
     "The program `nwb`."
     app(prog_name='nwb')
 
-# %% ../nbs/50_cli.ipynb #ffe4b3b2
+# %% ../nbs/50_cli.ipynb #c8
 Device = Annotated[str, typer.Option(help='cpu or cuda.')]
 ArchFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='JSON of an Architecture, or a GPUNet layer list.')]
 
@@ -103,7 +103,7 @@ def arch_diff(
     "Say in words what changes from FILE to OTHER."
     for line in read_architecture(a).diff(read_architecture(b)) or ['no difference']: typer.echo(line)
 
-# %% ../nbs/50_cli.ipynb #cc94206c
+# %% ../nbs/50_cli.ipynb #c10
 docs_app = _group('docs', 'Write the documentation and the README of nas_workbench.')
 
 @docs_app.command('build')
@@ -128,7 +128,7 @@ def docs_screenshots(
     from nas_workbench.screenshots import screenshots
     for path in screenshots(project_root(), dest, width): typer.echo(path)
 
-# %% ../nbs/50_cli.ipynb #3a9aa7cb
+# %% ../nbs/50_cli.ipynb #c12
 def _number(name:str) -> Any: return typer.Option(help=f"{name}; the preset's by default.")
 
 @app.command('search')
@@ -150,24 +150,27 @@ def search_command(
     preset: Annotated[str, typer.Option(help='Recipe: digits, laptop, smoke or imagenet.')] = 'digits',
     out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
+    root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
+    download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
+    skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
+    workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
 ) -> None:
     "Search a network: measure, search, keep what was found."
     asked = dict(locals())
-    from nas_workbench.record import Recorder
-    from nas_workbench.job import Job, keep, prepare, search, table_for
+    from nas_workbench.job import Job, run
     from nas_workbench.machine import several
+    from nas_workbench.progress import Terminal
+    shown = Terminal()
     with several(device) as ranks:
-        ready = prepare(Job(**asked), ranks)
-        latencies = table_for(ready, ranks, lambda o: typer.echo(o.line(), err=True))
-        first = ranks.rank == 0
-        found = search(ready, latencies, Recorder(ready.folder) if first else lambda event: None, say=typer.echo if first else lambda text: None)
-        if not first: return
-        result = keep(ready, found, latencies)
+        result = run(Job(**asked), ranks, shown.say, shown.report)
+        if ranks.rank: return
         measured = f", measured {result['measured_us']:.1f}" if result['measured_us'] else ''
         typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['top1_pct']:.1f}%, {result['params']:,} parameters")
-        typer.echo(ready.folder)
+        for note in result['notes']: typer.echo(f'note: {note}')
+        typer.echo(result['folder'])
 
-# %% ../nbs/50_cli.ipynb #a8e7565a
+
+# %% ../nbs/50_cli.ipynb #c14
 bench_app = _group('bench', 'Measure what sharing and pruning save.')
 
 @bench_app.command('prunode')

@@ -2,7 +2,6 @@
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,20 +12,11 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 SETTINGS = {'@jupyterlab/apputils-extension:notification': {'fetchNews': 'false', 'checkForUpdates': False},  # no popup over the page
             '@jupyterlab/notebook-extension:tracker': {'windowingMode': 'none'},                               # every cell is drawn, in sight or not
             '@jupyterlab/completer-extension:manager': {'autoCompletion': False},
             '@jupyterlab/docmanager-extension:plugin': {'autosave': False}}
-
-def missing():
-    "Why no browser test can run; empty where one can."
-    gaps = [name for name,found in (('chromium', shutil.which('chromium') or shutil.which('chromium-browser')), ('JupyterLab', shutil.which('jupyter-lab', path=os.path.dirname(sys.executable)))) if not found]
-    try: import playwright  # noqa: F401
-    except ImportError: gaps.append('playwright')
-    return f"a browser test needs {' and '.join(gaps)}: install what is missing" if gaps else ''
 
 def free_port():
     with socket.socket() as s:
@@ -64,7 +54,9 @@ def server(folder, home, seconds=60):
 
 class Browser:
     "A page of Chromium that remembers what went wrong, and lets nothing out."
-    def __init__(self, context):
+    def __init__(self, chromium, **kw):
+        context = chromium.new_context(viewport={'width': 1280, 'height': 900}, **kw)
+        context.set_default_timeout(30_000)
         self.context,self.errors,self.outside = context,[],[]
         context.route(lambda url: urlsplit(url).hostname not in ('127.0.0.1', 'localhost', None, ''), lambda route: route.abort())
         context.on('request', lambda r: self.outside.append(r.url) if urlsplit(r.url).scheme in ('http', 'https', 'ws', 'wss') and urlsplit(r.url).hostname != '127.0.0.1' else None)
@@ -72,16 +64,6 @@ class Browser:
         context.on('weberror', lambda e: self.errors.append(str(e.error)))
 
     def page(self): return self.context.new_page()
-
-@contextmanager
-def browser(**kw):
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=shutil.which('chromium') or shutil.which('chromium-browser'), args=['--no-sandbox', '--disable-dev-shm-usage'])
-        context = chromium.new_context(viewport={'width': 1280, 'height': 900}, **kw)
-        context.set_default_timeout(30_000)
-        try: yield Browser(context)
-        finally: chromium.close()
 
 _EXECUTE = '''async code => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, said = [];
@@ -107,18 +89,3 @@ class Notebook:
     def run_all(self): self.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
     def ask(self, code): return self.page.evaluate(_EXECUTE, code)
     def faults(self): return self.page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"], .jp-RenderedText[data-mime-type="application/vnd.jupyter.error"]').all_inner_texts()
-
-@pytest.fixture(scope='session')
-def jupyter(tmp_path_factory):
-    "(address, token, folder): one server for every browser test, over a copy of what the notebooks need."
-    if why := missing():
-        if os.environ.get('CI'): pytest.fail(why)
-        pytest.skip(why)
-    folder,home = tmp_path_factory.mktemp('project'),tmp_path_factory.mktemp('jupyter')
-    shutil.copytree(ROOT/'nbs', folder/'nbs', ignore=shutil.ignore_patterns('.*', '_*'))
-    for o in folder.rglob('*.ipynb'):  # without outputs: what is seen was drawn here
-        nb = json.loads(o.read_text(encoding='utf-8'))
-        for cell in nb['cells']: cell |= {'outputs': [], 'execution_count': None} if cell['cell_type'] == 'code' else {}
-        o.write_text(json.dumps(nb), encoding='utf-8')
-    shutil.copytree(ROOT/'tests'/'data'/'search', folder/'tests'/'data'/'search')
-    with server(folder, home) as (address, token): yield address, token, folder

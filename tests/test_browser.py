@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from lab import Notebook, browser, jupyter  # noqa: F401
+from lab import Browser, Notebook
 
 from nas_workbench.record import read
 from nas_workbench.scrubber import scrubber_html
@@ -11,13 +11,16 @@ from nas_workbench.story import boxes
 QUIET = ('favicon', 'source map', 'SourceMap')  # what a browser says of files that nobody misses
 
 @pytest.fixture(scope='module')
-def chromium(jupyter):  # noqa: F811
-    with browser() as o: yield o
+def lab(jupyter, chromium):
+    "A browser that has been told of the server."
+    o = Browser(chromium)
+    yield o
+    o.context.close()
 
 @pytest.fixture(scope='module')
-def tour(jupyter, chromium):  # noqa: F811
+def tour(jupyter, lab):
     address,token,_ = jupyter
-    notebook = Notebook(chromium.page(), address, token, 'nbs/tour.ipynb')
+    notebook = Notebook(lab.page(), address, token, 'nbs/tour.ipynb')
     notebook.run_all()
     notebook.page.wait_for_selector('.nwb-scrubber svg rect.box')
     notebook.page.wait_for_function("() => document.querySelectorAll('.js-plotly-plot .gtitle').length >= 8")
@@ -33,7 +36,7 @@ def test_every_figure_is_drawn(tour):
     names = tour.page.locator('.js-plotly-plot .gtitle').all_text_contents()
     assert 'Layer 2: which block stays' in names and len(set(names)) == 8
 
-def test_scrubbing_shows_the_boxes_of_an_epoch(tour, jupyter):  # noqa: F811
+def test_scrubbing_shows_the_boxes_of_an_epoch(tour, jupyter):
     page,record = tour.page,read(jupyter[2]/'tests/data/search')
     slider = page.locator('.nwb-scrubber input[type=range]')
     assert slider.input_value() == '4'
@@ -70,10 +73,10 @@ def test_python_moves_the_slider(tour):
     tour.ask('scrubber.epoch = 7')
     tour.page.wait_for_selector('.nwb-scrubber .where:has-text("epoch 7 of 20")')
 
-def test_a_page_without_a_kernel(chromium, jupyter, tmp_path):  # noqa: F811
+def test_a_page_without_a_kernel(lab, jupyter, tmp_path):
     record = read(jupyter[2]/'tests/data/search')
     (tmp_path/'page.html').write_text(f'<!doctype html><meta charset="utf-8"><h1>Twice</h1>{scrubber_html(record)}{scrubber_html(record, other=record)}', encoding='utf-8')
-    page = chromium.page()
+    page = lab.page()
     page.goto((tmp_path/'page.html').as_uri())
     assert page.locator('.nwb-scrubber').count() == 2 and page.locator('.nwb-scrubber svg').count() == 2
     page.locator('input[type=range]').first.focus()
@@ -90,13 +93,13 @@ def until(n): return Record(tuple(o for o in r.events if getattr(o, 'epoch', 0) 
 w = go.FigureWidget(fig_probabilities(until(5), 3))
 w"""
 
-def test_a_figure_that_is_refreshed_stays_the_same_figure(chromium, jupyter):  # noqa: F811
+def test_a_figure_that_is_refreshed_stays_the_same_figure(lab, jupyter):
     "It grows where it stands, keeps what was zoomed into, and may become another view."
     address,token,folder = jupyter
     cell = {'cell_type': 'code', 'source': LIVE, 'metadata': {}, 'outputs': [], 'execution_count': None, 'id': 'live'}
     kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
     (folder/'nbs'/'live.ipynb').write_text(json.dumps({'cells': [cell], 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}), encoding='utf-8')
-    notebook = Notebook(chromium.page(), address, token, 'nbs/live.ipynb')
+    notebook = Notebook(lab.page(), address, token, 'nbs/live.ipynb')
     page = notebook.page
     notebook.run_all()
     page.wait_for_selector('.js-plotly-plot .scatterlayer .trace')
@@ -113,8 +116,8 @@ def test_a_figure_that_is_refreshed_stays_the_same_figure(chromium, jupyter):  #
     assert told('o.data.length') == 7 and told('o.mark') == 'the first' and page.locator('.js-plotly-plot').count() == 1 and notebook.faults() == []
     page.close()
 
-def test_nothing_was_complained_of_and_nothing_went_out(tour, chromium):
-    assert [o for o in chromium.errors if not any(q in o for q in QUIET)] == [] and chromium.outside == []
+def test_nothing_was_complained_of_and_nothing_went_out(tour, lab):
+    assert [o for o in lab.errors if not any(q in o for q in QUIET)] == [] and lab.outside == []
 
 def wait_for(what, page, seconds=10):
     for _ in range(seconds*10):

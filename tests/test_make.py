@@ -34,7 +34,7 @@ def make(project, *args, old=0):
     out = subprocess.run(['make', f'PYTHON={stub}', 'VENV=.venv', *args], cwd=project, capture_output=True, text=True, env=env)
     return out.returncode, out.stderr, [o for o in log.read_text().splitlines() if ' -c import' not in o and ' --version' not in o]
 
-TESTS = ['nbdev_test ', 'pytest ']
+TESTS = ['nbdev_test ', 'pytest -n auto --dist loadfile']
 INSTALL = "python -m pip install -q -e .[dev]"
 VENV = 'stub -m venv .venv'
 
@@ -64,7 +64,7 @@ def test_a_failed_notebook_does_not_hide_the_other_tests(project):
     make(project, 'test')
     for fails in ('nbdev_test', 'pytest'):
         tool = project/'.venv'/'bin'/fails
-        tool.write_text(f'#!/bin/sh\necho "{fails} " >> "{project}/log.txt"\nexit 1\n')
+        tool.write_text(f'#!/bin/sh\necho "{fails} $*" >> "{project}/log.txt"\nexit 1\n')
         code,_,ran = make(project, 'test')
         assert code == 2 and ran == TESTS
         shutil.copy(project/'stub', tool)

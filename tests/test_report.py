@@ -1,7 +1,6 @@
 "Reports of runs as files, and as a person sees them: in a browser that is offline."
 import base64
 import json
-import os
 import re
 import shlex
 import shutil
@@ -15,7 +14,7 @@ import pytest
 pytest.importorskip('plotly', reason='reports need the extra lab')
 pytest.importorskip('jinja2', reason='reports need the extra lab')
 
-from lab import browser
+from lab import Browser
 
 from nas_workbench.arch import Architecture
 from nas_workbench.events import Cost, Epoch, Failed, Finished, Resumed, Saved, TrainingEpoch, TrainingFinished, TrainingStarted
@@ -24,8 +23,7 @@ from nas_workbench.report import write_report
 from nas_workbench.run_page import describe_run, load_run, packed
 from nas_workbench.views import describe, fig_losses, fig_masks, fig_probabilities
 
-DATA,CI = Path(__file__).parent/'data/search',os.environ.get('CI') == 'true'
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+DATA = Path(__file__).parent/'data/search'
 
 @cache
 def recorded(): return tuple(follow(DATA)[0])
@@ -139,22 +137,16 @@ def test_twenty_eight_searches_of_the_paper_fit(tmp_path):
 
 # -- as a person sees it --------------------------------------------------------------------------------------------
 
-@pytest.fixture(scope='module')
-def chromium():
-    if not CHROMIUM and not CI: pytest.skip('there is no chromium to open the pages with')
-    assert CHROMIUM, 'there is no chromium to open the pages with'
-    with browser(offline=True) as o:
-        o.context.set_default_timeout(10_000)
-        yield o.context
-
 @pytest.fixture
 def tab(chromium):
-    page,asked,said = chromium.new_page(),[],[]
+    context,asked,said = Browser(chromium, offline=True).context,[],[]
+    context.set_default_timeout(10_000)
+    page = context.new_page()
     page.on('request', lambda o: asked.append(o.url) if not o.url.startswith(('file:', 'data:', 'blob:')) else None)
     page.on('console', lambda o: said.append(o.text) if o.type in ('error', 'warning') else None)
     page.on('pageerror', lambda o: said.append(str(o)))
     yield page
-    page.close()
+    context.close()
     assert (asked, said) == ([], [])
 
 def show(tab, file):
@@ -210,7 +202,7 @@ def test_without_a_script_and_in_an_old_browser_it_is_told_in_words(run, chromiu
     tab.goto(file.as_uri())
     tab.wait_for_selector('html[data-words]', state='attached')
     assert tab.locator('.plotly-figure > p').first.is_visible() and tab.locator('.step').first.is_hidden()
-    plain = chromium.browser.new_context(java_script_enabled=False, offline=True)
+    plain = chromium.new_context(java_script_enabled=False, offline=True)
     page = plain.new_page()
     page.goto(file.as_uri())
     assert page.locator('.plotly-figure > p').count() == 9 and page.locator('.plotly-figure > p').first.is_visible()
