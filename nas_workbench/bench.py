@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .arch import Block, Key
 from .blocks import build_block
@@ -108,7 +108,7 @@ def _backward(f:Callable[[], Tensor], leaves:list[Tensor]) -> None:
     y.backward(torch.ones_like(y))
     for o in leaves: o.grad = None
 
-def _saved(f:Callable[[], Tensor], params:list[nn.Parameter]) -> int:
+def _saved(f:Callable[[], Tensor], params:list[Any]) -> int:
     with saved_bytes(params) as saved: f()
     return saved.total
 
@@ -122,19 +122,22 @@ class StandIn:
     "Not a latency: five microseconds a block and one for each hundred thousand MACs. For benchmarks and tests that need any."
     def latency(self, key:Key) -> float: return 5 + key.macs()/1e5
 
-def bench_search(config:SearchConfig, space:SearchSpace, data:DataSource, device:str='cpu') -> list[tuple[int, str, float, float|None, float, int]]:
-    "Per epoch: number, phase, median of a weight step and of an architecture step in ms, memory in MB, parameters left."
+def bench_search(config:SearchConfig, space:SearchSpace, data:DataSource, device:str='cpu') -> list[tuple[int, str, float, float|None, float, int, float]]:
+    "Per epoch: number, phase, median of a weight step and of an architecture step in ms, memory in MB, parameters left, seconds of this process."
     events:list[Event] = []
-    with tempfile.TemporaryDirectory() as folder: Search(config, space, data, StandIn(), folder, events.append, device=device, save_every=10**9).run()
-    epochs = [o for o in events if isinstance(o, Epoch)]
+    clock = {0: time.process_time()}
+    def emit(o:Event) -> None:
+        events.append(o)
+        if isinstance(o, Cost): clock[o.epoch] = time.process_time()
+    with tempfile.TemporaryDirectory() as folder: Search(config, space, data, StandIn(), folder, emit, device=device, save_every=10**9).run()
     costs = {o.epoch: o for o in events if isinstance(o, Cost)}
-    return [(o.epoch, o.phase, costs[o.epoch].weights_ms, costs[o.epoch].architecture_ms, costs[o.epoch].memory_mb, o.params) for o in epochs]
+    return [(o.epoch, o.phase, c.weights_ms, c.architecture_ms, c.memory_mb, o.params, clock[o.epoch] - clock[o.epoch-1]) for o in events if isinstance(o, Epoch) for c in [costs[o.epoch]]]
 
 def table_search(rows:list[tuple]) -> str:
     "The epochs as a table in Markdown, with each step's share of the first one of phase 2."
     first = next(r for r in rows if r[1] == 'search')
     head = '| epoch | phase | weight step ms | of the first of phase 2 | architecture step ms | memory MB | of the first | parameters |\n|---|---|---|---|---|---|---|---|'
-    return '\n'.join([head, *(f"| {e} | {phase} | {w:.1f} | {w/first[2]:.2f}x | {f'{a:.1f}' if a else ''} | {m:.1f} | {m/first[4]:.2f}x | {n:,} |" for e,phase,w,a,m,n in rows)])
+    return '\n'.join([head, *(f"| {e} | {phase} | {w:.1f} | {w/first[2]:.2f}x | {f'{a:.1f}' if a else ''} | {m:.1f} | {m/first[4]:.2f}x | {n:,} |" for e,phase,w,a,m,n,_ in rows)])
 
 # %% ../nbs/55_bench.ipynb #c16
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ class Step:
     def __add__(self, other:'Step') -> 'Step': return Step(self.ms + other.ms, self.saved_mb + other.saved_mb, self.params + other.params)
     def __mul__(self, k:int) -> 'Step': return Step(self.ms*k, self.saved_mb*k, self.params*k)
 
-def _measure(jobs:dict[str, tuple[Callable[[], Tensor], list[nn.Parameter]]], seconds:float, given:list[Tensor], device:torch.device) -> dict[str, Step]:
+_Passes = dict[str, tuple[Callable[[], Tensor], list[Any]]]  # A forward pass and its parameters
+
+def _measure(jobs:_Passes, seconds:float, given:list[Tensor], device:torch.device) -> dict[str, Step]:
     "Each forward pass with its backward pass, in turns; what was `given` counts in none."
     sync = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
     clock = time.process_time if device.type == 'cpu' and torch.get_num_threads() == 1 else time.perf_counter  # what else runs does not count
@@ -164,7 +169,8 @@ def bench_steps(
     device:str='cpu',
 ) -> dict[str, Step]:
     "The first weight step of a search in each space."
-    dev,jobs = torch.device(device),{}
+    dev = torch.device(device)
+    jobs:_Passes = {}
     for name,space in spaces.items():
         torch.manual_seed(0)
         net = SuperNet(space)
@@ -221,7 +227,7 @@ def bench_parts(
         x = torch.randn(images, choice.block.c_in, side, side, device=dev).to(memory_format=torch.channels_last).requires_grad_()
         widths = sorted({choice.widths[0], choice.widths[len(choice.widths)//2], choice.widths[-1]})
         jobs:dict[str, Any] = {str(w): build_block(choice.at(w)).to(dev).to(memory_format=torch.channels_last) for w in widths}
-        passes = {k: (partial(m, x), [*m.parameters()]) for k,m in jobs.items()}
+        passes:_Passes = {k: (partial(m, x), [*m.parameters()]) for k,m in jobs.items()}
         if choice.searched:
             node = Prunode(choice).to(dev).to(memory_format=torch.channels_last)
             node.weight.requires_grad_(False)
