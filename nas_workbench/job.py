@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'OUT', 'ROOM_MB', 'Job', 'injected', 'job_from', 'Ready', 'prepare', 'checked', 'table_for', 'Lines',
-           'working', 'search', 'warm_up', 'keep']
+           'working', 'search', 'warm_up', 'measure_found', 'keep']
 
 # %% ../nbs/40_job.ipynb #c3
 import ast
@@ -22,11 +22,12 @@ import torch
 from safetensors.torch import save
 
 from . import __version__
+from .arch import Architecture
 from .costs.measure import about_now, measure_table, open_runtime, time_network
 from .costs.table import LatencyTable, read_table
 from .data import DataSource, dataset
 from .events import Cost, Emit, Epoch, Event, Warned
-from .runtime.base import Settings
+from .runtime.base import Settings, claim
 from .files import write_whole
 from .search.config import SearchConfig, preset
 from .checkpoint import epoch_of, names
@@ -213,6 +214,17 @@ def warm_up(ready:Ready, table:LatencyTable, say:Callable[[str], None]=print) ->
     shutil.rmtree(s.folder)
     return True
 
+def _time(runtime:str, device:str, a:Architecture) -> float: return time_network(open_runtime(runtime, Settings(), device), a).median
+
+def measure_found(folder:Path) -> None:
+    "Time the network of a finished run, alone on its device; unless that was done, or its table comes from elsewhere."
+    file = folder/'result.json'
+    if not file.exists(): return
+    result,job = json.loads(file.read_text()),json.loads((folder/'config.json').read_text())['job']
+    if job['table'] or result['measured_us'] is not None: return
+    with claim(job['device'], 'a measurement', alone=True): measured = _time(job['runtime'], job['device'], Architecture.from_json((folder/'architecture.json').read_text()))
+    write_whole(file, json.dumps(result | {'measured_us': measured}, indent=1).encode())
+
 def keep(ready:Ready, found:Found, table:LatencyTable) -> dict[str, Any]:
     "Write what was found; the figures of `result.json`."
     from nas_workbench.runtime.onnx import export
@@ -222,8 +234,7 @@ def keep(ready:Ready, found:Found, table:LatencyTable) -> dict[str, Any]:
     write_whole(ready.folder/'network.onnx', export(found.net, (s.stem.c_in, s.resolution, s.resolution)))
     measured = None
     if not ready.job.table and not ready.sweep:  # a sweep measures when none of its jobs runs
-        timing = time_network(open_runtime(ready.job.runtime, Settings(), ready.job.device), found.architecture)
-        measured = timing.median
+        measured = _time(ready.job.runtime, ready.job.device, found.architecture)
     a = found.architecture
     result = dict(reason=found.reason, predicted_us=found.lat, measured_us=measured, sum_us=a.latency(table.raw()), params=a.params(), macs=a.macs(), top1_pct=found.top1, device=table.about.device,
                   runtime=f'{table.about.runtime} {table.about.version}', seed=ready.config.seed,
