@@ -6,7 +6,7 @@
 __all__ = ['BARS', 'latency_app', 'TableFile', 'TABLES', 'sparkline', 'table_lines', 'latency_figure', 'default_file',
            'measure_command', 'show_command', 'check_command', 'space_of', 'export_command', 'import_command']
 
-# %% ../nbs/52_cli_latency.ipynb #2b475d6a
+# %% ../nbs/52_cli_latency.ipynb #c3
 import csv
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-# %% ../nbs/52_cli_latency.ipynb #926bc517
+# %% ../nbs/52_cli_latency.ipynb #c6
 BARS = '▁▂▃▄▅▆▇█'
 
 def sparkline(values:list[float], wide:int=24) -> str:
@@ -63,7 +63,7 @@ def latency_figure(table:Any) -> Any:
     o = table.about
     return fig.update_layout(template='none', title=f'{o.space} on {o.device}, {o.runtime}, {o.precision}, batch {o.batch}').update_xaxes(title='hidden width').update_yaxes(title='µs')
 
-# %% ../nbs/52_cli_latency.ipynb #0e1b3915
+# %% ../nbs/52_cli_latency.ipynb #c10
 latency_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help='Measure blocks on a device, and use what was measured.')
 
 TableFile = Annotated[Path, typer.Argument(metavar='FILE', exists=True, dir_okay=False, readable=True, help='A latency table.')]
@@ -84,7 +84,7 @@ def measure_command(
     device: Annotated[str, typer.Option(help='cpu or cuda.')] = 'cpu',
     batch: Annotated[int, typer.Option(help='Images at once.')] = 1,
     threads: Annotated[int, typer.Option(help='Of a CPU; 1 is the steadiest.')] = 1,
-    precision: Annotated[str|None, typer.Option(help='fp32, fp16 or bf16; fp16 for TensorRT, else fp32.')] = None,
+    precision: Annotated[str|None, typer.Option(help='fp32, fp16 or bf16; by default fp32 on a CPU and fp16 on a GPU.')] = None,
     resolution: Annotated[int|None, typer.Option(help="Of the image, if not the space's own.")] = None,
     classes: Annotated[int|None, typer.Option(help="Of the classifier, if not the space's own.")] = None,
     exhaustive: Annotated[bool, typer.Option('--exhaustive', help='Time every width.')] = False,
@@ -95,11 +95,11 @@ def measure_command(
     held_out: Annotated[int, typer.Option(help='Others, to judge the calibration by.')] = 20,
 ) -> None:
     "Measure every block of SPACE here; interrupted, it goes on."
-    from nas_workbench.costs.measure import about_now, measure_table, open_runtime
-    from nas_workbench.runtime.base import Plan, Settings
+    from nas_workbench.costs.measure import about_now, measure_table, open_runtime, usual
+    from nas_workbench.runtime.base import Plan
     from nas_workbench.space import space
     where = space(name, classes=classes, resolution=resolution)
-    rt = open_runtime(runtime, Settings(batch, threads, precision or ('fp16' if runtime in ('tensorrt', 'trtexec') else 'fp32')), device)
+    rt = open_runtime(runtime, usual(runtime, device, batch=batch, threads=threads, precision=precision), device)
     file = out or default_file(about_now(where, rt))
     try: table = measure_table(where, rt, file, networks=networks, held_out=held_out, plan=Plan(seconds=seconds), report=_progress, exhaustive=exhaustive, bound=bound, limit=noise)
     except KeyboardInterrupt:
@@ -134,22 +134,17 @@ def check_command(
     "Measure fresh random networks and say whether the table holds."
     import random
     from nas_workbench.costs.calibrate import accuracy
-    from nas_workbench.costs.measure import Journal, about_now, measure_networks, open_runtime
+    from nas_workbench.costs.measure import Journal, measure_networks, reopen
     from nas_workbench.costs.table import read_table
-    from nas_workbench.runtime.base import Plan, Settings, claim
+    from nas_workbench.runtime.base import Plan, claim
     table = read_table(file)
-    o = table.about
-    kind,_,provider = o.runtime.partition('-')
-    rt = open_runtime(kind, Settings(o.batch, o.threads, o.precision), provider or o.where)
-    where = space_of(table)
-    now = about_now(where, rt)
-    table.check(device=now.device, runtime=now.runtime, version=now.version)
+    rt,where = reopen(table.about),space_of(table)
     first = random.SystemRandom().randrange(10**9) if seed is None else seed
     fresh = [where.sample(first + i) for i in range(networks)]
-    with claim(rt.where, 'a measurement', alone=True): timed = measure_networks(fresh, rt, Journal(None, now), Plan(seconds=.15), noise, report=_progress)
+    with claim(rt.where, 'a measurement', alone=True): timed = measure_networks(fresh, rt, Journal(None, table.about), Plan(seconds=.15), noise, report=_progress)
     a = accuracy([x.latency(table) for x,_ in timed], [lat for _,lat in timed])
     typer.echo(a.line())
-    typer.echo('the table holds' if a.holds else f'the table no longer holds: measure it anew with nwb latency measure {o.space}, on a quiet machine')
+    typer.echo('the table holds' if a.holds else f'the table no longer holds: measure it anew with nwb latency measure {table.about.space}, on a quiet machine')
     if not a.holds: raise typer.Exit(1)
 
 def space_of(table:Any) -> Any:

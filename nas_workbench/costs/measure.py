@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RUNTIMES', 'interpolate', 'explore', 'compile_key', 'compile_network', 'time_key', 'time_network', 'Noisy', 'Journal',
-           'noise', 'measure', 'open_runtime', 'about_now', 'measure_networks', 'measure_table']
+           'noise', 'measure', 'open_runtime', 'usual', 'reopen', 'about_now', 'measure_networks', 'measure_table']
 
-# %% ../../nbs/costs/02_measure.ipynb #a37756f8
+# %% ../../nbs/costs/02_measure.ipynb #c3
 import hashlib
 import json
 import random
@@ -27,7 +27,7 @@ from ..network import build_network
 from ..progress import Progress
 from ..runtime.base import Plan, Runtime, Settings, Timing, claim, time_runs
 
-# %% ../../nbs/costs/02_measure.ipynb #7510b9a2
+# %% ../../nbs/costs/02_measure.ipynb #c6
 def interpolate(row:Sequence[Key], known:Mapping[Key, float], key:Key) -> float:
     "Linear in the width, between the nearest known neighbours on both sides."
     if key in known: return known[key]
@@ -44,7 +44,7 @@ class _Gap:
     hi: int
     error: float
 
-# %% ../../nbs/costs/02_measure.ipynb #bd22e802
+# %% ../../nbs/costs/02_measure.ipynb #c10
 def explore(
     keys:Sequence[Key],
     time:Callable[[Key], float], # Microseconds; asked once per key
@@ -84,7 +84,7 @@ def _first_gaps(row:tuple[Key, ...], known:Mapping[Key, float]) -> list[_Gap]:
 
 def _mid(row:Sequence[Key]) -> int: return (len(row)-1)//2
 
-# %% ../../nbs/costs/02_measure.ipynb #ea17a024
+# %% ../../nbs/costs/02_measure.ipynb #c14
 def compile_key(runtime:Runtime, key:Key) -> Any:
     "The block of this key, compiled."
     b,side = key.block,key.resolution
@@ -108,7 +108,7 @@ def time_network(runtime:Runtime, a:Architecture, plan:Plan=Plan()) -> Timing:
     "The network, timed."
     return time_runs(compile_network(runtime, a).sample, plan)
 
-# %% ../../nbs/costs/02_measure.ipynb #de0c0718
+# %% ../../nbs/costs/02_measure.ipynb #c17
 class Noisy(ValueError):
     "The machine does not repeat itself well enough."
 
@@ -215,7 +215,7 @@ def _pair_off(o:Sequence[Timing]) -> float:
 
 def _noise_of(seen:Mapping[Any, Sequence[Timing]]) -> float: return noise([_two_quietest(o) for o in seen.values()])
 
-# %% ../../nbs/costs/02_measure.ipynb #9cba8bfd
+# %% ../../nbs/costs/02_measure.ipynb #c23
 RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 
 def open_runtime(
@@ -234,6 +234,22 @@ def open_runtime(
         from nas_workbench.runtime.tensorrt import TensorRtRuntime, TrtexecRuntime
         return TensorRtRuntime(settings) if name == 'tensorrt' else TrtexecRuntime(settings)
     raise UnknownName(f"runtime is {name!r}: use one of {', '.join(RUNTIMES)}")
+
+def usual(
+    runtime:str='onnxruntime', # One of `RUNTIMES`
+    device:str='cpu',
+    **changes:Any,             # Of `Settings`; None: as usual
+) -> Settings:
+    "What a runtime is measured with when nobody says: one image, one thread, fp32 on a CPU and fp16 on a GPU."
+    on_cpu = device == 'cpu' and runtime in ('onnxruntime', 'torch')
+    return Settings(**{'precision': 'fp32' if on_cpu else 'fp16'} | {k: v for k,v in changes.items() if v is not None})
+
+def reopen(about:About) -> Any: # A `Runtime`
+    "The runtime that a table was measured with, on the same device; raises where either is another one."
+    name,_,provider = about.runtime.partition('-')
+    rt = open_runtime(name, Settings(about.batch, about.threads, about.precision), provider or about.where)
+    about.check(device=rt.device, runtime=rt.name, version=rt.version)
+    return rt
 
 def about_now(space:Any, runtime:Runtime) -> About:
     "What a table measured now would say of itself."

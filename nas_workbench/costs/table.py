@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEASURE', 'FORMAT', 'About', 'Entry', 'Network', 'LatencyTable', 'series', 'write_table', 'read_table']
 
-# %% ../../nbs/costs/01_table.ipynb #60d770b2
+# %% ../../nbs/costs/01_table.ipynb #c3
 import hashlib
 import os
 import sqlite3
@@ -19,7 +19,9 @@ from pathlib import Path
 from ..arch import Block, Key
 from ..space import space
 
-# %% ../../nbs/costs/01_table.ipynb #38b0f670
+# %% ../../nbs/costs/01_table.ipynb #c6
+MEASURE = 'nwb latency measure'
+
 @dataclass(frozen=True)
 class About:
     "What a table was measured with."
@@ -34,6 +36,13 @@ class About:
     where: str = 'cpu'   # What torch calls it: cpu, cuda:0
     date: str = ''       # ISO 8601
     noise: float = 0.    # Median difference between two visits to the same block, a share
+
+    def check(self, **wanted:object) -> None:
+        "Raise unless the table was measured with these: device, runtime, precision, batch, threads, resolution, …"
+        odd = [k for k in wanted if k not in {f.name for f in fields(About)}]
+        if odd: raise ValueError(f"a table says nothing about {odd[0]!r}: ask for one of {', '.join(f.name for f in fields(About))}")
+        wrong = [f"{k} {getattr(self, k)!r}, not {v!r}" for k,v in wanted.items() if v is not None and getattr(self, k) != v]
+        if wrong: raise ValueError(f"this table is for {'; '.join(wrong)}: use the table of that, or measure one with {MEASURE}")
 
 @dataclass(frozen=True)
 class Entry:
@@ -59,8 +68,6 @@ class Network:
     sum: float       # Of its blocks' medians, microseconds
     predicted: float # After calibration
     measured: float
-
-MEASURE = 'nwb latency measure'
 
 @dataclass(frozen=True)
 class LatencyTable:
@@ -106,13 +113,10 @@ class LatencyTable:
         return replace(self, entries={k: replace(o, corrected=None) for k,o in self.entries.items()}, networks=())
 
     def check(self, **wanted:object) -> None:
-        "Raise unless the table was measured with these: device, runtime, precision, batch, threads, resolution, …"
-        odd = [k for k in wanted if k not in {f.name for f in fields(About)}]
-        if odd: raise ValueError(f"a table says nothing about {odd[0]!r}: ask for one of {', '.join(f.name for f in fields(About))}")
-        wrong = [f"{k} {getattr(self.about, k)!r}, not {v!r}" for k,v in wanted.items() if v is not None and getattr(self.about, k) != v]
-        if wrong: raise ValueError(f"this table is for {'; '.join(wrong)}: use the table of that, or measure one with {MEASURE}")
+        "Raise unless the table was measured with these; see `About.check`."
+        self.about.check(**wanted)
 
-# %% ../../nbs/costs/01_table.ipynb #7469d2f7
+# %% ../../nbs/costs/01_table.ipynb #c12
 def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
     "Keys that differ in their hidden width alone, from narrow to wide."
     found:dict[Key, list[Key]] = {}
@@ -121,7 +125,7 @@ def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
         found.setdefault(alike, []).append(k)
     return [tuple(sorted(o, key=lambda k: k.block.hidden)) for o in found.values()]
 
-# %% ../../nbs/costs/01_table.ipynb #97ea79e7
+# %% ../../nbs/costs/01_table.ipynb #c15
 FORMAT = 'nas_workbench.LatencyTable.1'
 _BLOCK = ('kind', 'c_in', 'c_out', 'hidden', 'kernel', 'stride', 'act', 'se', 'padded')
 _ENTRY = tuple(f.name for f in fields(Entry))

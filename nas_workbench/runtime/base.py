@@ -6,7 +6,7 @@
 __all__ = ['PRECISIONS', 'Settings', 'Timing', 'quantile', 'summarise', 'Plan', 'time_runs', 'stopwatch', 'Compiled', 'Runtime',
            'BuildError', 'check_precision', 'cpu_name', 'claimed', 'claim']
 
-# %% ../../nbs/runtime/01_base.ipynb #e3e3dd1c
+# %% ../../nbs/runtime/01_base.ipynb #c3
 import json
 import os
 import platform
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from ..arch import check_int
 
-# %% ../../nbs/runtime/01_base.ipynb #a092748d
+# %% ../../nbs/runtime/01_base.ipynb #c6
 PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def summarise(
     error = (quantile(o, min(1, .5+half)) - quantile(o, max(0, .5-half)))/2/median
     return Timing(median, o[0], quantile(o, .9), (quantile(o, .75)-quantile(o, .25))/median, error, n)
 
-# %% ../../nbs/runtime/01_base.ipynb #f4efc9d2
+# %% ../../nbs/runtime/01_base.ipynb #c12
 @dataclass(frozen=True)
 class Plan:
     "How long to warm up, and when to stop."
@@ -108,7 +108,7 @@ def stopwatch(
         return (clock()-start)/1e3
     return sample
 
-# %% ../../nbs/runtime/01_base.ipynb #b644a5b9
+# %% ../../nbs/runtime/01_base.ipynb #c16
 class Compiled(Protocol):
     "A network on a runtime, for one input shape."
     @property
@@ -134,7 +134,7 @@ def check_precision(asked:str, built:str, where:str) -> None:
     if asked != built: raise BuildError(f"{where} built {built} although {asked} was asked for: the figure would be one of {built}, ask for that or use another runtime")
 
 def cpu_name() -> str:
-    "The processor and how many cores we may use."
+    "The processor and its cores; those that this process was pinned away from count too, or a pinned measurement would be one of another device."
     name = platform.processor() or platform.machine()
     try: lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError: lines = []
@@ -142,10 +142,10 @@ def cpu_name() -> str:
         if o.startswith(('model name', 'Model', 'Hardware')) and ':' in o:
             name = o.partition(':')[2].strip()
             break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    cores = os.cpu_count() or 1
     return f"{name}, {cores} core{'s'*(cores > 1)}"
 
-# %% ../../nbs/runtime/01_base.ipynb #8268148d
+# %% ../../nbs/runtime/01_base.ipynb #c19
 def _claims() -> Path:
     user = str(os.getuid()) if hasattr(os, 'getuid') else 'user'
     return Path(os.environ.get('NWB_CLAIMS') or Path(tempfile.gettempdir())/f'nas_workbench-{user}')
