@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHARED', 'MEASURE', 'SENTENCES', 'NO_ROOM', 'OBJECTIVE', 'NOW', 'TRIES', 'KERNEL_MB', 'Seen', 'SWEEPING', 'ENGINES',
            'Place', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step', 'home_of', 'asked',
-           'execute', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone', 'open_engine',
+           'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone', 'open_engine',
            'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles', 'retry', 'cancel', 'Watch']
 
 # %% ../nbs/26_engines.ipynb #c3
@@ -20,7 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def run_step(
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1024 if sys.platform == 'linux' else 1024**2)
         write_outcome(folder, step, **end, trained=train and end['state'] == 'done', seconds=round(time.time() - began, 1), memory_mb=round(memory))
 
-# %% ../nbs/26_engines.ipynb #c9
+# %% ../nbs/26_engines.ipynb #c10
 def home_of(folder:str|Path) -> Path:
     "Where jobs work."
     return (Path(folder)/read_plan(folder).home).resolve()
@@ -107,34 +107,49 @@ def execute(folder:str|Path, name:str, train:bool=False) -> None:
         from papermill import execute_notebook
     execute_notebook(str(Path(folder)/NOTEBOOK), str(job_folder(folder, name)/'out.ipynb'), asked(folder, name, train), kernel_name='python3', progress_bar=False, cwd=str(home_of(folder)))
 
-# %% ../nbs/26_engines.ipynb #c11
+# %% ../nbs/26_engines.ipynb #c12
 OBJECTIVE = ('alpha', 'beta', 'phi', 'lam')  # neither a latency nor a warm-up depends on these
+
+def kinds(folder:str|Path) -> list[tuple[Any, list[Path]]]:
+    "A job that can begin of each kind, checked, and the run folders of all that are like it."
+    from nas_workbench.job import Job, checked
+    folder = Path(folder).resolve()
+    os.chdir(home_of(folder))
+    found:dict[str, tuple[Any, list[Path]]] = {}
+    for name,job in read_plan(folder).jobs.items():
+        kind,run = json.dumps({k: v for k,v in job.items() if k not in OBJECTIVE}, sort_keys=True),job_folder(folder, name)
+        with suppress(ValueError, LookupError, OSError, TypeError, MissingExtra):
+            if kind not in found: found[kind] = checked(Job(**job, out_dir=str(run))),[]
+            found[kind][1].append(run)
+    return list(found.values())
 
 def share(folder:str|Path) -> None:
     "Measure the tables that jobs need, then make the warm-ups that they share."
-    from nas_workbench.job import Job, checked, table_for, warm_up
-    os.chdir(home_of(folder))
-    kinds:dict[str, Any] = {}
-    for name,job in read_plan(folder).jobs.items():
-        kind = json.dumps({k: v for k,v in job.items() if k not in OBJECTIVE}, sort_keys=True)
-        if kind in kinds: continue
-        with suppress(ValueError, LookupError, OSError, TypeError, MissingExtra): kinds[kind] = checked(Job(**job, out_dir=str(job_folder(folder, name))))
+    from nas_workbench.job import table_for, warm_up
     note = Seldom(lambda o: tell(folder, f'measuring latencies: {o.line()}'))
-    tables = [(o, table_for(o, report=note)) for o in kinds.values()]
+    tables = [(o, table_for(o, report=note)) for o,_ in kinds(folder)]
     for ready,table in tables: warm_up(ready, table, lambda text: tell(folder, f'warm-up: {text}'))
+
+NOW = '.now'
 
 def tell(folder:str|Path, text:str) -> None:
     "Say how far the step is that all others wait for."
     (step_folder(folder, SHARED)/NOW).write_text(text)
 
-NOW = '.now'
-
 def measure(folder:str|Path) -> None:
     "Time every network that was found and not timed yet, where its latencies were measured and not brought from elsewhere."
-    from nas_workbench.job import measure_found
-    for name in read_plan(folder).jobs: measure_found(job_folder(folder, name))
+    from nas_workbench.arch import Architecture
+    from nas_workbench.job import report, table_for, timed
+    for ready,run in [(o, run) for o,runs in kinds(folder) for run in runs if not o.job.table and (run/'result.json').exists()]:
+        ready,result = replace(ready, folder=run),json.loads((run/'result.json').read_text())
+        if result['measured_us'] is not None: continue
+        found = Architecture.from_json((run/'architecture.json').read_text())
+        us,notes = timed(ready, table_for(ready), ready.whole(found), now=True)
+        if us is None: raise ValueError(notes[0])
+        write_whole(run/'result.json', json.dumps(result | dict(measured_us=us, notes=[*result['notes'], *notes]), indent=1).encode())
+        report(ready)
 
-# %% ../nbs/26_engines.ipynb #c13
+# %% ../nbs/26_engines.ipynb #c14
 TRIES = 3
 
 def work(
@@ -165,7 +180,7 @@ def work(
     write_outcome(folder, step, 'failed', reason=f"its process died {TRIES} times, at last by {said}: look for what kills it, or run fewer jobs at once")
     return 'failed'
 
-# %% ../nbs/26_engines.ipynb #c15
+# %% ../nbs/26_engines.ipynb #c16
 @dataclass(frozen=True)
 class Room:
     "What a machine has to give."
@@ -220,7 +235,7 @@ def local(folder:str, names:Sequence[str], train:bool, n:int, threads:int, seen:
             seen()
     if wrong: raise wrong[0]
 
-# %% ../nbs/26_engines.ipynb #c18
+# %% ../nbs/26_engines.ipynb #c19
 SWEEPING = '.sweep'  # There while a process sees to the whole
 
 @contextmanager
@@ -296,7 +311,7 @@ def cancel(folder:str|Path, names:Sequence[str]=()) -> list[str]: # Which
     if not names and who(step_folder(folder, SHARED), AT_WORK).state == 'alive': write_outcome(folder, SHARED, 'cancelled')
     return ended
 
-# %% ../nbs/26_engines.ipynb #c20
+# %% ../nbs/26_engines.ipynb #c21
 class Watch:
     "Says what changes in a sweep; called now and then."
     def __init__(self, folder:str|Path, say:Callable[[str], None]=print, line:Callable[[str], None]|None=None, every:float=1., clock:Callable[[], float]=time.monotonic):
@@ -304,8 +319,9 @@ class Watch:
         self.states = {o.name: o.state for o in status(folder)}
 
     def __call__(self) -> None:
-        if self.clock() - self.last < self.every: return
-        self.last = self.clock()
+        now = self.clock()
+        if now - self.last < self.every: return
+        self.last = now
         self.look()
 
     def look(self) -> None:

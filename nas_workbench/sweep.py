@@ -12,7 +12,6 @@ import ast
 import csv
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -44,6 +44,8 @@ MAP = '''
 3 | search.loss      | 0
 3 | search.config    | 0 search.schedule
 3 | search.run       | 0 1 2 search.*
+3 | train.config     | 0
+3 | train.coco       | 0 1 2
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
@@ -70,7 +72,7 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep pages run_page report docs
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber workbench sweep pages run_page report docs
 screenshots cli cli_latency cli_report cli_deploy engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 

@@ -110,7 +110,7 @@ def test_a_finished_sweep_has_nothing_left_to_do(home, whole):
     before = {o: (whole/'jobs'/o/'out.ipynb').stat().st_mtime for o in JOBS}
     assert nwb(home, 'runs/whole')[0] == nwb(home, 'runs/whole', *SIX)[0] == nwb(home, 'status', 'runs/whole')[0] == 0
     assert before == {o: (whole/'jobs'/o/'out.ipynb').stat().st_mtime for o in JOBS}
-    code,out,err = nwb(home, 'runs/whole', 'alpha=0.3', *SMALL)
+    code,_,err = nwb(home, 'runs/whole', 'alpha=0.3', *SMALL)
     assert code == 1 and 'holds another sweep, of 6 jobs' in err
 
 def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole):
@@ -160,6 +160,6 @@ def test_jobs_are_called_off(home):
         assert code == 1 and 'is in use, process' in err
         assert nwb(home, folder, '--cancel', 'nobody')[0] == 2
         assert nwb(home, folder, '--cancel')[1] == 'job: cancelled\n'
-        out,err = p.communicate(timeout=60)
+        _,err = p.communicate(timeout=60)
     assert p.returncode == 1 and 'cancelled' in err and not at_it(folder)
     assert nwb(home, 'status', folder)[0] == 1
