@@ -71,6 +71,9 @@ def run_command(
     if add: write_plan(folder, plan := added(plan, dict(axis(o, parameters(folder/NOTEBOOK)) for o in add)))
     if retry:
         for name in engines.retry(folder): typer.echo(f'{name}: to be tried again')
+    if engine == 'slurm':
+        typer.echo(f'sh {engines.write_slurm(folder, jobs)}')
+        return
     typer.echo(f'{folder}: {summary(status(folder))}')
     watch = engines.Watch(folder, typer.echo, _line if sys.stderr.isatty() else None)
     with engines.alone(folder), engines.open_engine(engine, str(folder), jobs, address, watch) as place: wrong = engines.run_sweep(folder, place)

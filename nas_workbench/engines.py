@@ -4,14 +4,17 @@
 
 # %% auto #0
 __all__ = ['SHARED', 'MEASURE', 'SENTENCES', 'NO_ROOM', 'OBJECTIVE', 'NOW', 'TRIES', 'KERNEL_MB', 'Seen', 'SWEEPING', 'ENGINES',
-           'Place', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step', 'home_of', 'asked',
-           'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone', 'open_engine',
-           'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles', 'retry', 'cancel', 'Watch']
+           'Place', 'QUIET', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step', 'home_of',
+           'asked', 'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone',
+           'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles', 'retry',
+           'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm']
 
 # %% ../nbs/26_engines.ipynb #c3
 import json
+import logging
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -245,12 +248,13 @@ def alone(folder:str|Path) -> Iterator[None]:
     if seen.state == 'alive': raise ValueError(f"{folder} is in use, {seen}: look at it with `nwb sweep status {folder}`, or wait")
     with present(folder, SWEEPING): yield
 
-ENGINES = ('local',)
+ENGINES = ('local', 'ray', 'slurm')
 
 def open_engine(name:str, folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> Any:
     "A context in which `Place` runs steps."
     if name not in ENGINES: raise UnknownName(f"there is no engine {name!r}: use {', '.join(ENGINES)}")
-    return on_this_machine(folder, jobs, seen)
+    if address and name != 'ray': raise ValueError(f"an address is for the engine ray, and this is {name}: leave it out, or use --engine ray")
+    return on_ray(folder, jobs, address, seen) if name == 'ray' else on_this_machine(folder, jobs, seen)
 
 Place = Callable[[Sequence[str], bool], None]  # Runs steps of a sweep to their ends; the second says whether to train
 
@@ -338,3 +342,53 @@ class Watch:
             with suppress(OSError): return (step_folder(self.folder, SHARED)/NOW).read_text()
             return 'making what the jobs share'
         return summary(standings)
+
+# %% ../nbs/26_engines.ipynb #c26
+QUIET = {'RAY_AUTH_MODE': 'disabled', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0'}  # no token in the home folder, nothing told to anybody, loopback alone
+
+@contextmanager
+def on_ray(folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> Iterator[Place]:
+    "A Ray cluster, or Ray on this machine."
+    if not address: os.environ.update(QUIET)  # read when ray is imported
+    with need('ray'): import ray
+    here = Room.here()
+    with tempfile.TemporaryDirectory(prefix='nwb-', ignore_cleanup_errors=True) as files:
+        alone:dict[str, Any] = dict(num_cpus=here.cores, include_dashboard=False, _temp_dir=files, object_store_memory=100*2**20) | ({'num_gpus': here.gpus} if here.gpus else {})
+        try: ray.init(address=address or 'local', log_to_driver=False, logging_level=logging.ERROR, **({} if address else alone))
+        except (ConnectionError, ValueError) as e: raise ValueError(f"no Ray answers at {address!r} ({str(e).splitlines()[0]}): start it with `ray start --head`, or leave the address out") from None
+        task:Any = ray.remote(work)
+        def place(steps:Sequence[str], train:bool) -> None:
+            nodes = [o['Resources'] for o in ray.nodes() if o['Alive']]
+            room = Room(*(int(sum(o.get(k, 0) for o in nodes)) for k in ('CPU', 'memory', 'GPU')))
+            cuda = uses_gpu(folder)
+            _,threads = at_once(replace(room, memory_mb=room.memory_mb/2**20), len(steps), needs_mb(folder), cuda, jobs)
+            threads = min(threads, *(max(1, int(o.get('CPU', 1))) for o in nodes))
+            how = dict(num_cpus=threads, num_gpus=int(cuda), memory=int(needs_mb(folder)*2**20), max_retries=TRIES)
+            waits = {task.options(**how).remote(os.path.abspath(folder), o, train, threads): o for o in steps}
+            while waits:
+                for o in ray.wait(list(waits), timeout=.5)[0]:
+                    step = waits.pop(o)
+                    try: ray.get(o)
+                    except ray.exceptions.RayError as e: write_outcome(folder, step, 'failed', reason=f'Ray gave it up: {str(e).splitlines()[0]}')
+                seen()
+        try: yield place
+        finally: ray.shutdown()
+
+# %% ../nbs/26_engines.ipynb #c28
+def slurm_script(folder:str, jobs:int=0) -> str:
+    "What a Slurm cluster runs."
+    home,names,threads = home_of(folder),list(read_plan(folder).jobs),max(1, int(os.environ.get('OMP_NUM_THREADS') or 4))
+    at,gpu = shlex.quote(os.path.relpath(Path(folder).resolve(), home)),' --gres=gpu:1'*uses_gpu(folder)
+    memory = f' --mem={max(1, round(needs_mb(folder)))}M' if needs_mb(folder) else ''
+    program = f"{shlex.quote(sys.executable)} -c 'from nas_workbench.cli import main; main()'"
+    def batch(more:str, command:str) -> str: return f"sbatch --parsable --cpus-per-task={threads}{gpu}{memory} --output={at}/slurm-%j.log {more} --wrap {shlex.quote(f'{program} {command}')}"
+    return '\n'.join(['#!/bin/sh', '# Submits the sweep; submitted again it goes on with what is missing.', 'set -e', f'cd {shlex.quote(str(home))}',
+                      f"shared=$({batch('--job-name=nwb-shared', f'sweep job {at} shared --threads {threads}')})",
+                      f"jobs=$({batch(f'--job-name=nwb-sweep --dependency=afterok:$shared --array=0-{len(names)-1}' + f'%{jobs}'*bool(jobs), f'sweep job {at} $SLURM_ARRAY_TASK_ID --threads {threads}')})",
+                      batch('--job-name=nwb-rest --dependency=afterany:$jobs', f'sweep {at} --jobs 1'), ''])
+
+def write_slurm(folder:str|Path, jobs:int=0) -> Path:
+    "Put the script into the sweep's folder."
+    file = Path(folder)/'submit.sh'
+    write_whole(file, slurm_script(str(folder), jobs).encode())
+    return file
