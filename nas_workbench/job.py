@@ -39,6 +39,7 @@ from .progress import Progress, duration
 from .record import NAME, Recorder, read
 from .report import write_report
 from .resumable import Resumable, ignore
+from .runs import new_folder
 from .runtime.base import claimed
 from .search.config import SearchConfig, preset
 from .search.run import Found, Search, check_data, check_table
@@ -140,12 +141,6 @@ class Ready:
 OUT = 'out.ipynb'  # Where papermill writes the notebook that makes the run
 FREE = ('resume', 'out_dir', 'root', 'download', 'workers')  # may be others when a run is resumed
 
-def _free(base:Path) -> Path:
-    "`base`, or the first of base-2, base-3, … that is not there."
-    n = 1
-    while (path := base if n == 1 else base.with_name(f'{base.name}-{n}')).exists(): n += 1
-    return path
-
 def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
     "Check everything that can be checked, and make the folder; with several processes the first one makes it."
     ready = checked(job)
@@ -165,7 +160,7 @@ def checked(job:Job) -> Ready:
         return dataset(job.data, resolution=s.resolution, root=job.root or None, classes=classes, augment=augment, skip_broken=job.skip_broken, download=job.download)
     part = data(config.classes)
     n = part.classes if config.classes is None else data(None).classes
-    folder = Path(job.out_dir) if job.out_dir else Path('runs')/f'{s.name}-alpha{config.alpha:g}-seed{config.seed}'
+    folder = Path(job.out_dir) if job.out_dir else new_folder(Path('runs'), s.name, config)
     ready = Ready(job, config, s if n == s.classes else replace(s, classes=n), part, runtime, folder)
     check_data(config, ready.searched, part)
     table = known_table(ready)
@@ -174,7 +169,7 @@ def checked(job:Job) -> Ready:
 
 def _folder(ready:Ready) -> Path:
     "The run's folder, with what was asked written into it."
-    job,folder = ready.job,ready.folder if ready.job.out_dir else _free(ready.folder)
+    job,folder = ready.job,ready.folder
     there = folder/'config.json'
     asked = asdict(job) | {'resume': False, 'out_dir': ''}
     if there.exists():
