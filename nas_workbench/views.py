@@ -17,6 +17,7 @@ from typing import Any
 
 from .arch import Architecture, Block
 from .extras import need
+from .front import pareto_front
 from .space import SKIP, strongest
 from .story import Box, Recorded, block_name, boxes, columns, differences, kinds, signs, sketch, words
 
@@ -416,10 +417,8 @@ def point(
 
 def pareto(points:Iterable[Point]) -> list[Point]:
     "Those that no other beats in one figure and equals in the rest, from fast to slow; of two that are equal in both the first."
-    found:list[Point] = []
-    for o in sorted(points, key=lambda o: (o.latency, -o.accuracy)):
-        if not found or o.accuracy > found[-1].accuracy: found.append(o)
-    return found
+    every = list(points)
+    return [every[i] for i in pareto_front([(o.latency, o.accuracy) for o in every])]
 
 def fig_pareto(
     points:Sequence[Point],

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANGEABLE', 'PRESETS', 'SearchConfig', 'preset']
 
-# %% ../../nbs/search/05_config.ipynb #ef91bc00
+# %% ../../nbs/search/05_config.ipynb #c3
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..recipes import Recipe, changed
 from .schedule import check_thresholds, threshold
 from ..space import SearchSpace
 
-# %% ../../nbs/search/05_config.ipynb #a50918a5
+# %% ../../nbs/search/05_config.ipynb #c5
 @dataclass(frozen=True)
 class SearchConfig(Recipe):
     "The recipe of a search."
@@ -77,9 +77,9 @@ class SearchConfig(Recipe):
 # settings that may be changed while a search runs
 CHANGEABLE = ('alpha', 'beta', 'phi', 'lam', 'tau', 't_initial', 't_final')
 
-# %% ../../nbs/search/05_config.ipynb #6f63ca67
+# %% ../../nbs/search/05_config.ipynb #c7
 PRESETS = {'imagenet': SearchConfig(precision='fp16', augment='paper', classes=.1),
-           'laptop': SearchConfig(epochs=24, warmup=8, batch_size=64, optimizer='adamw', arch_lr=.02),
+           'laptop': SearchConfig(epochs=11, warmup=3, batch_size=32, optimizer='adamw', weight_lr=.003, tau=4., arch_lr=.1),
            'digits': SearchConfig(epochs=24, warmup=8, batch_size=32, optimizer='adamw', arch_lr=.05, augment='light'),
            'smoke': SearchConfig(epochs=6, warmup=2, batch_size=32, optimizer='adamw', arch_lr=.1)}
 
