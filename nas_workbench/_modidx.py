@@ -1086,6 +1086,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'nas_workbench/search/config.py'),
                                              'nas_workbench.search.config.SearchConfig.warmup_recipe': ( 'search/config.html#searchconfig.warmup_recipe',
                                                                                                          'nas_workbench/search/config.py'),
+                                             'nas_workbench.search.config.arch_rate': ( 'search/config.html#arch_rate',
+                                                                                        'nas_workbench/search/config.py'),
                                              'nas_workbench.search.config.preset': ( 'search/config.html#preset',
                                                                                      'nas_workbench/search/config.py')},
             'nas_workbench.search.loss': { 'nas_workbench.search.loss.check_lat': ( 'search/loss.html#check_lat',

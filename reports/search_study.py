@@ -39,7 +39,7 @@ SPACE = space('prunet-tiny')
 ALPHAS = (.1, .2, .4, .8, 1.6)
 SEEDS = (0, 1, 2)
 RANDOM = 30
-TWINS = 2  # random networks as fast as each found one
+TWINS = 1  # random networks as fast as each found one
 SEARCH = dict(epochs=11, warmup=3)
 SEARCH_IMAGES,TRAIN_IMAGES = 3600,12000
 TRAIN = train_preset('laptop', epochs=1, warmup_epochs=.1, batch_size=32, lr=.006)
