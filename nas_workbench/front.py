@@ -80,17 +80,17 @@ def bootstrap(
 # %% ../nbs/19_front.ipynb #c16
 def advantage(
     found:Sequence[Pair],
-    others:Sequence[Pair],  # At least as many
+    others:Sequence[Pair],
     worst:Pair,             # The corner of the hypervolume
     draws:int=2000,
     share:float=.95,
     seed:int=0,
-) -> Interval:              # Hypervolume of `found` less that of others; `value` is the mean of the draws
-    "How much more the front of `found` beats than the front of as many others."
-    if not found or len(others) < len(found): raise ValueError(f"{len(found)} networks against {len(others)} others: give at least one, and at least as many others")
-    rng,n = random.Random(seed),len(found)
+) -> Interval:              # Latency times percent; `value` is the mean of the draws
+    "Hypervolume of `found` less that of as many others."
+    if not found or not others: raise ValueError(f"{len(found)} networks against {len(others)} others: give at least one of each")
+    rng,n = random.Random(seed),min(len(found), len(others))
     seen = [hypervolume(rng.choices(found, k=n), worst) - hypervolume(rng.choices(others, k=n), worst) for _ in range(draws)]
-    return between(fmean(seen), seen, share)
+    return between(fmean(seen) if seen else 0., seen, share)
 
 # %% ../nbs/19_front.ipynb #c20
 def leads(
