@@ -47,6 +47,7 @@ MAP = '''
 3 | train.config     | 0
 3 | train.coco       | 0 1 2
 3 | train.retrain    | 0 1 2 train.*
+3 | train.references | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
 3 | train.detect     | 0 1 2 train.*
