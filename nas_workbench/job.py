@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SETTINGS', 'OUT', 'FREE', 'ROOM_MB', 'Job', 'injected', 'job_from', 'WholeTail', 'Ready', 'prepare', 'checked',
            'known_table', 'table_for', 'Work', 'working', 'Lines', 'find', 'train', 'timed', 'keep', 'report', 'run',
-           'warm_up']
+           'about_job', 'about_space', 'about_result', 'about_files', 'warm_up']
 
 # %% ../nbs/40_job.ipynb #c3
 import ast
@@ -37,8 +37,11 @@ from .files import write_whole
 from .loop import Callback, Loop, Reporting
 from .machine import Ranks
 from .progress import Progress, duration
+from .recipes import Recipe
 from .record import NAME, Recorder, read
 from .report import write_report
+from .pages import times
+from .run_page import FILES, shown
 from .resumable import Resumable, ignore
 from .runtime.base import claimed
 from .search.config import SearchConfig, preset
@@ -370,7 +373,39 @@ def run(
             return result | {'folder': str(ready.folder)}
         return ranks.first(finish)
 
-# %% ../nbs/40_job.ipynb #c29
+# %% ../nbs/40_job.ipynb #c25
+def _settings(recipe:Recipe|None) -> str: return ', '.join(f'{k} {shown(v)}' for k,v in asdict(recipe).items() if v not in (None, '')) if recipe else 'none'
+
+def _table(head:tuple[str, ...], rows:Iterable[tuple[Any, ...]]) -> str: return '\\n'.join(f'| {" | ".join(map(str, o))} |' for o in (head, ('---',)*len(head), *rows))
+
+def about_job(ready:Ready) -> str:
+    "What was asked."
+    part,whole = ready.part,ready.data
+    images = f'{len(part.train):,} images to search with, {len(part.valid):,} held back' + (f'; {part.classes} of {whole.classes} classes to search on' if part.classes < whole.classes else f'; {whole.classes} classes')
+    return _table(('', ''), [('data', f'`{ready.job.data}`: {images}'), ('search', _settings(ready.config)), ('training', _settings(ready.recipe)), ('folder', f'`{ready.folder}`')])
+
+def about_space(s:SearchSpace) -> str:
+    "The space and its layers."
+    rows = [(l, o.choices[0].block.kind.replace('_', ' '), f'{o.choices[0].block.c_in} → {o.choices[0].block.c_out}', ', '.join(c.describe() for c in o.choices) + ', or nothing'*o.skippable) for l,o in enumerate(s.layers)]
+    head = f'`{s.name}` holds {times(s.size())} networks for {s.resolution}×{s.resolution} pixels and {s.classes:,} classes, of {len(s.latency_keys()):,} different blocks.'
+    return f"{head}\\n\\n{_table(('layer', 'kind', 'channels', 'kernels, squeeze and excitation, hidden widths'), rows)}"
+
+def about_result(
+    result:dict[str, Any],  # Of `keep`
+) -> str:
+    "What was found, in figures."
+    real,guess,top1 = result['measured_us'],result['predicted_us'],result['trained_top1_pct']
+    rows = [('latency', f'{guess:.1f} µs predicted, ' + (f'{real:.1f} µs measured ({guess/real-1:+.1%})' if real else 'not measured')),
+            ('accuracy', f"{result['top1_pct']:.2f}% with the weights of the search" if top1 is None else f"{top1:.2f}% trained, {result['top1_pct']:.2f}% with the weights of the search"),
+            ('size', f"{result['params']:,} parameters, {result['macs']:,} multiply-accumulates"), *(('note', o) for o in result['notes'])]
+    return _table(('', ''), rows)
+
+def about_files(folder:Path) -> str:
+    "Where everything is."
+    names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.')
+    return _table(('file', 'what it is'), [(f'`{folder/o}`', FILES.get(o, '')) for o in names])
+
+# %% ../nbs/40_job.ipynb #c32
 class _Until(Callback):
     "Ends a search behind its warm-up; after everything else."
     order = 12
