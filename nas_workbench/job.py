@@ -43,6 +43,7 @@ from .report import write_report
 from .pages import times
 from .run_page import FILES, shown
 from .resumable import Resumable, ignore
+from .runs import new_folder
 from .runtime.base import claimed
 from .search.config import SearchConfig, preset
 from .search.run import Found, Search, check_data, check_table
@@ -156,12 +157,6 @@ class Ready:
 OUT = 'out.ipynb'  # Where papermill writes the notebook that makes the run
 FREE = ('resume', 'out_dir', 'root', 'download', 'workers', 'train')  # may be others when a run is resumed
 
-def _free(base:Path) -> Path:
-    "`base`, or the first of base-2, base-3, … that is not there."
-    n = 1
-    while (path := base if n == 1 else base.with_name(f'{base.name}-{n}')).exists(): n += 1
-    return path
-
 def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
     "Check everything that can be checked, and make the folder; with several processes the first one makes it."
     ready = checked(job)
@@ -182,7 +177,7 @@ def checked(job:Job) -> Ready:
     whole = images(augment=recipe.augment, crop_pct=recipe.crop_pct) if recipe else part if config.classes is None else images()
     n = whole.classes
     if whole.fingerprint() == part.fingerprint(): whole = part  # kept once
-    folder = Path(job.out_dir) if job.out_dir else Path('runs')/f'{s.name}-alpha{config.alpha:g}-seed{config.seed}'
+    folder = Path(job.out_dir) if job.out_dir else new_folder(Path('runs'), s.name, config)
     ready = Ready(job, config, recipe, s if n == s.classes else replace(s, classes=n), part, whole, runtime, folder)
     check_data(config, ready.searched, part)
     table = known_table(ready)
@@ -191,7 +186,7 @@ def checked(job:Job) -> Ready:
 
 def _folder(ready:Ready) -> Path:
     "The run's folder, with what was asked written into it."
-    job,folder = ready.job,ready.folder if ready.job.out_dir else _free(ready.folder)
+    job,folder = ready.job,ready.folder
     there = folder/'config.json'
     asked = asdict(job) | {'resume': False, 'out_dir': ''}
     if there.exists():

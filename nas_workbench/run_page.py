@@ -25,6 +25,7 @@ from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, times, us
 from .progress import duration
 from .record import Record, read
+from .runs import arguments
 from .search.config import PRESETS
 from .scrubber import film
 from .space import SearchSpace
@@ -117,9 +118,8 @@ def _papermill(k:str, v:Any) -> str:
 
 def commands(job:Mapping[str, Any]) -> list[tuple[str, str]]:
     "About and text of each command that repeats a job."
-    options = [f"--{'no-'*(v is False)}{k.replace('_', '-')}" + ('' if isinstance(v, bool) else f' {shlex.quote(str(v))}') for k,v in job.items()]
     return [('As a notebook', ' '.join(['papermill nbs/search.ipynb out.ipynb', *(_papermill(k, v) for k,v in job.items())])),
-            ('As a command', ' '.join(['nwb search', *options]))]
+            ('As a command', shlex.join(['nwb', 'search', *arguments(job)]))]
 
 # %% ../nbs/25_run_page.ipynb #c14
 EPOCHS = ('epoch', 'phase', 'threshold', 'ce', 'lat', 'loss', 'top1', 'top1_mixture', 'params', 'entropy')
@@ -207,7 +207,8 @@ def space_facts(s:SearchSpace) -> dict[str, Any]:
 FILES = {'sweep.json': 'the plan', 'jobs/': 'a run folder per job', 'shared/': 'latency tables and warm-ups, made once',
          'config.json': 'what was asked, and the recipe that came of it', 'events.jsonl': 'everything that happened, an event a line', 'checkpoints/': 'where the run goes on after an interruption',
          'architecture.json': 'the network as data', 'network.safetensors': 'its weights', 'network.onnx': 'it for ONNX Runtime and others, batch norm folded', 'network.fp16.onnx': 'the same in half precision',
-         'network.engine': 'the TensorRT engine', 'infer.py': 'ten lines that use it, with onnxruntime alone', 'result.json': 'the figures above', 'report.html': 'all of it as one page', 'out.ipynb': 'the notebook as it was executed', 'outcome.json': 'how the job ended'}
+         'network.engine': 'the TensorRT engine', 'infer.py': 'ten lines that use it, with onnxruntime alone', 'result.json': 'the figures above',
+         'report.html': 'all of it as one page', 'out.ipynb': 'the notebook as it was executed', 'outcome.json': 'how the job ended'}
 
 def files_table(names:Iterable[str], at:str='') -> dict[str, Any]:
     "A table of files; `at` leads from the page to their folder."
