@@ -52,7 +52,8 @@ from .space import SearchSpace
 from .space import space as space_named
 from .train.config import TrainConfig, train_preset
 from .train.references import references
-from .train.retrain import Trained, Training, chance
+from .train.fit import chance
+from .train.retrain import Trained, Training
 
 # %% ../nbs/40_job.ipynb #c6
 SETTINGS = ('alpha', 'beta', 'phi', 'lam', 'tau', 'epochs', 'warmup', 'batch_size', 'seed')  # of the recipe
