@@ -372,7 +372,7 @@ def run(
 # %% ../nbs/40_job.ipynb #c25
 def _settings(recipe:Recipe|None) -> str: return ', '.join(f'{k} {shown(v)}' for k,v in asdict(recipe).items() if v not in (None, '')) if recipe else 'none'
 
-def _table(head:tuple[str, ...], rows:Iterable[tuple[Any, ...]]) -> str: return '\\n'.join(f'| {" | ".join(map(str, o))} |' for o in (head, ('---',)*len(head), *rows))
+def _table(head:tuple[str, ...], rows:Iterable[tuple[Any, ...]]) -> str: return '\n'.join(f'| {" | ".join(map(str, o))} |' for o in (head, ('---',)*len(head), *rows))
 
 def about_job(ready:Ready) -> str:
     "What was asked."
@@ -384,7 +384,7 @@ def about_space(s:SearchSpace) -> str:
     "The space and its layers."
     rows = [(l, o.choices[0].block.kind.replace('_', ' '), f'{o.choices[0].block.c_in} → {o.choices[0].block.c_out}', ', '.join(c.describe() for c in o.choices) + ', or nothing'*o.skippable) for l,o in enumerate(s.layers)]
     head = f'`{s.name}` holds {times(s.size())} networks for {s.resolution}×{s.resolution} pixels and {s.classes:,} classes, of {len(s.latency_keys()):,} different blocks.'
-    return f"{head}\\n\\n{_table(('layer', 'kind', 'channels', 'kernels, squeeze and excitation, hidden widths'), rows)}"
+    return f"{head}\n\n{_table(('layer', 'kind', 'channels', 'kernels, squeeze and excitation, hidden widths'), rows)}"
 
 def about_result(
     result:dict[str, Any],  # Of `keep`

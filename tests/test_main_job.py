@@ -80,18 +80,13 @@ def test_the_notebook_and_the_command_take_what_a_job_takes():
     exec(''.join(cell['source']), given)
     assert Job(**{k: given[k] for k in asked}) == Job(alpha=.8) and Job(**{k: o.default for k,o in signature(search_command).parameters.items()}) == Job()
 
-@pytest.mark.parametrize(('parameters', 'sentence'), [
-    (dict(alhpa=.4), "unknown parameter 'alhpa': this notebook takes alpha, beta"),
-    (dict(alpha=-1), 'alpha is -1: use a number from 0 up'),
-    (dict(runtime='onxruntime'), "runtime is 'onxruntime': use one of onnxruntime"),
-])
-def test_a_bad_parameter_ends_before_any_work(home, parameters, sentence):
-    code,err,_ = papermill(home, out_dir='runs/bad', **parameters)
-    assert code == 1 and sentence in err and not (home/'runs'/'bad').exists()
+def test_a_bad_parameter_ends_before_any_work(home):
+    "The other refusals: nbs/40_job.ipynb."
+    code,err,_ = papermill(home, out_dir='runs/bad', alhpa=.4)
+    assert code == 1 and "unknown parameter 'alhpa': this notebook takes alpha, beta" in err and not (home/'runs'/'bad').exists()
 
 def nwb(home, *args):
-    p = subprocess.Popen([sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'search', *args], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
-    return p
+    return subprocess.Popen([sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'search', *args], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
 
 def test_killed_anywhere_and_resumed_is_the_same_run(executed, home):
     "By the command, killed once in the search and once in the training."
