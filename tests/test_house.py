@@ -44,6 +44,9 @@ MAP = '''
 3 | search.loss      | 0
 3 | search.config    | 0 search.schedule
 3 | search.run       | 0 1 2 search.*
+3 | train.config     | 0
+3 | train.coco       | 0 1 2
+3 | train.fit        | 0 1 2 train.config
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
@@ -53,7 +56,8 @@ MAP = '''
 4 | story            | 0
 4 | views            | 0 story
 4 | scrubber         | 0 files story
-4 | workbench        | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | runs             | 0 files control record
+4 | workbench        | 0 files record runs story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | pages            | 0 files views
 4 | run_page         | 0 record story views scrubber pages zoo search.config
@@ -62,14 +66,16 @@ MAP = '''
 5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
+5 | engines          | 0 1 2 3 4 job
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
+5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config control loop record story views scrubber workbench sweep pages run_page report docs
-screenshots cli cli_latency cli_report cli_deploy
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
+screenshots cli cli_latency cli_report cli_deploy engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
