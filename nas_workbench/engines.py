@@ -7,7 +7,7 @@ __all__ = ['SHARED', 'MEASURE', 'SENTENCES', 'NO_ROOM', 'OBJECTIVE', 'NOW', 'TRI
            'Place', 'QUIET', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step', 'home_of',
            'asked', 'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone',
            'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles', 'retry',
-           'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm']
+           'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm', 'start']
 
 # %% ../nbs/26_engines.ipynb #c3
 import json
@@ -392,3 +392,10 @@ def write_slurm(folder:str|Path, jobs:int=0) -> Path:
     file = Path(folder)/'submit.sh'
     write_whole(file, slurm_script(str(folder), jobs).encode())
     return file
+
+# %% ../nbs/26_engines.ipynb #c30
+def start(folder:str|Path, *options:str) -> subprocess.Popen:
+    "Start `nwb sweep` on a folder that holds a plan, in a session of its own; what it prints goes into the folder."
+    read_plan(folder)
+    with open(Path(folder)/'.log', 'wb') as log:
+        return subprocess.Popen([sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'sweep', os.path.abspath(folder), *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
