@@ -77,7 +77,7 @@ def _line(text:str) -> None: typer.echo(f'\r\033[K{text[:shutil.get_terminal_siz
 @sweep_app.command('status')
 def status_command(folder:Folder = USUAL) -> None:
     "Tell how a sweep stands, from its files."
-    from nas_workbench.engines import Watch, troubles
+    from nas_workbench.engines import Watch
     from nas_workbench.sweep import status, table
     now = status(folder)
     for line in (*table(now), '', Watch(folder).now(now)): typer.echo(line)

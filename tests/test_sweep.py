@@ -1,6 +1,7 @@
 "Sweeps as a user runs them: whole, killed half-way, with jobs that fail; and on other engines."
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,10 +36,10 @@ def home(tmp_path_factory):
     write_table(LatencyTable(About(s.name, s.resolution, 'nowhere', 'none', '0'), {k: Entry(StandIn().latency(k)) for k in s.latency_keys()}), home/'table.sqlite')
     return home
 
-def begin(home, *args, **kw):
-    env = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+def begin(home, *args, **env):
+    env = os.environ | env | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
     command = [sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'sweep', *map(str, args)]
-    return subprocess.Popen(command, cwd=home, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **kw)
+    return subprocess.Popen(command, cwd=home, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
 
 def nwb(home, *args):
     "Exit code, what was printed, and what was complained of."
@@ -48,9 +49,9 @@ def nwb(home, *args):
     return p.returncode, out, err
 
 @contextmanager
-def running(home, *args):
+def running(home, *args, **env):
     "A sweep that ends with the test, and its jobs with it."
-    p = begin(home, *args)
+    p = begin(home, *args, **env)
     try: yield p
     finally:
         p.kill()
@@ -78,10 +79,10 @@ def deeds(folder, job):
     "What happened in a job, whoever was interrupted."
     return [o for o in read(folder/'jobs'/job).events if not isinstance(o, (Cost, Resumed, Saved))]
 
-def same(a, b, jobs=JOBS):
-    "Whether two sweeps came to the same."
+def same(a, b, pairs):
+    "Whether jobs of two sweeps came to the same."
     def files(folder, o): return [(folder/'jobs'/o/f).read_bytes() for f in ('config.json', 'architecture.json', 'result.json', 'network.safetensors')]
-    return all(files(a, o) == files(b, o) and deeds(a, o) == deeds(b, o) for o in jobs)
+    return all(files(a, m) == files(b, n) and deeds(a, m) == deeds(b, n) for m,n in pairs)
 
 @pytest.fixture(scope='module')
 def whole(home):
@@ -126,7 +127,7 @@ def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole):
     assert (code, err) == (0, ''), out
     assert finished == {o: (folder/'jobs'/o/'out.ipynb').stat().st_mtime for o in finished}
     assert '"Resumed"' in (folder/'jobs'/killed/'events.jsonl').read_text()
-    assert same(folder, whole)
+    assert same(folder, whole, zip(JOBS, JOBS))
 
 def test_what_fails_shows_and_is_tried_again_when_asked(home):
     "A bad parameter, and a kernel that the system kills as it does when the memory is full."
@@ -163,3 +164,44 @@ def test_jobs_are_called_off(home):
         _,err = p.communicate(timeout=60)
     assert p.returncode == 1 and 'cancelled' in err and not at_it(folder)
     assert nwb(home, 'status', folder)[0] == 1
+
+def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
+    "Two workers, on loopback alone, and nothing of Ray in the home folder."
+    pytest.importorskip('ray', reason="this test needs ray: pip install 'nas_workbench[ray]'")
+    folder,names = home/'runs'/'ray',('alpha0.2', 'alpha0.8')
+    with running(home, folder, 'alpha=0.2,0.8', 'lam=0.4', *SMALL, '--engine', 'ray', '--jobs', 2, HOME=str(tmp_path)) as p:
+        job = until(lambda: p.poll() is not None or halfway(folder), 'a job to be half-way')
+        assert p.poll() is None, p.communicate()
+        family = {p.pid, *(o.pid for o in psutil.Process(p.pid).children(recursive=True))}
+        doors = {o.laddr.ip for o in psutil.net_connections('tcp') if o.status == 'LISTEN' and o.pid in family}
+        worker = psutil.Process(who(folder/'jobs'/job, AT_WORK).process.pid).parent()
+        assert worker.pid != p.pid and worker.pid in family
+        worker.kill()
+        out,err = p.communicate(timeout=600)
+    assert p.returncode == 0, (out, err)
+    assert doors and all(o.removeprefix('::ffff:') in ('127.0.0.1', '::1') for o in doors), doors
+    assert not [o for o in tmp_path.rglob('*') if 'ray' in o.name.lower().split('.')[-1]]
+    assert '"Resumed"' in (folder/'jobs'/job/'events.jsonl').read_text()
+    assert same(folder, whole, [(o, f'{o}-lam0.4') for o in names])
+
+SBATCH = """#!/bin/sh
+echo "$@" >> calls
+while [ $# -gt 1 ]; do case $1 in --array=*) last=${1##*-};; --wrap) command=$2;; esac; shift; done
+if [ -n "$last" ]; then for i in $(seq 0 $last); do SLURM_ARRAY_TASK_ID=$i sh -c "$command" >> said 2>&1; done; else sh -c "$command" >> said 2>&1; fi
+echo $(wc -l < calls)
+"""
+
+def test_the_script_for_slurm_does_the_whole_sweep(home, whole, tmp_path):
+    "A stand-in for sbatch runs what it is given, at once and in order; the sweep is done already, so that no job takes long."
+    folder = home/'runs'/'slurm'
+    shutil.copytree(whole, folder)
+    code,out,_ = nwb(home, folder, '--engine', 'slurm', '--jobs', 2)
+    assert code == 0 and out == f'sh {folder/"submit.sh"}\n'
+    (tmp_path/'sbatch').write_text(SBATCH)
+    (tmp_path/'sbatch').chmod(0o755)
+    env = os.environ | {'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]), 'PATH': os.pathsep.join([str(tmp_path), os.environ['PATH']])}
+    subprocess.run(['sh', folder/'submit.sh'], cwd=tmp_path, env=env, check=True, timeout=300, capture_output=True)
+    calls = (home/'calls').read_text().splitlines()
+    assert ['--job-name=nwb-shared' in calls[0], '--dependency=afterok:1 --array=0-5%2' in calls[1], '--dependency=afterany:2' in calls[2]] == [True]*3
+    said = (home/'said').read_text().splitlines()
+    assert said[:7] == ['shared: done', *(f'{o}: done' for o in JOBS)] and said[-1] == '6 jobs: 6 done'
