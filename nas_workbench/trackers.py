@@ -27,8 +27,10 @@ Opened = tuple[Log, Callable[[], None]]        # … and what ends it
 
 def _tensorboard(folder:Path, config:Mapping[str, Any]) -> Opened:
     from torch.utils.tensorboard import SummaryWriter
-    w = SummaryWriter(str(folder/'tensorboard'))
-    return lambda o, epoch: [w.add_scalar(k, v, epoch) for k,v in o.items()] and None, w.close
+    w:Any = SummaryWriter(str(folder/'tensorboard'))
+    def log(o:dict[str, float], epoch:int) -> None:
+        for k,v in o.items(): w.add_scalar(k, v, epoch)
+    return log, w.close
 
 def _mlflow(folder:Path, config:Mapping[str, Any]) -> Opened:
     import mlflow
