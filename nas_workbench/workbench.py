@@ -532,9 +532,9 @@ class Live:
         "A figure of the run."
         return draw(read(self.folder)) if self.bench is None else self.bench.also(draw)
 
-    def tell(self, text:Callable[[], str]) -> None:
-        "Something that can be said when the run is over."
-        if self.bench is None: print(text())
+    def tell(self, make:Callable[[Record], Any]) -> None:
+        "Anything that can be shown when the run is over."
+        if self.bench is None: display(make(read(self.folder)))
         else:
-            line = display(Pretty('comes when the search is over'), display_id=True)
-            self.bench.then(lambda: line.update(Pretty(text())))
+            place = display(Pretty('comes when the run is over'), display_id=True)
+            self.bench.then(lambda: place.update(make(read(self.folder))))
