@@ -61,19 +61,22 @@ MAP = '''
 4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | pages            | 0 files views
 4 | run_page         | 0 record story views scrubber pages zoo search.config
-4 | report           | 0 record views pages run_page
+4 | sweep_page       | 0 record story views sweep pages run_page
+4 | report           | 0 record views pages run_page sweep_page
 5 | docs             | files
 5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
 5 | bench            | 0 1 2 3
+5 | engines          | 0 1 2 3 4 job
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
+5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
-screenshots cli cli_latency cli_report cli_deploy
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page sweep_page report docs
+screenshots cli cli_latency cli_report cli_deploy engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
