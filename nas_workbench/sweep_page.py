@@ -18,7 +18,7 @@ from typing import Any
 
 from .events import WarmupReused
 from .extras import need
-from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, times, us
+from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, us
 from .progress import Progress
 from .record import Record
 from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
