@@ -124,7 +124,7 @@ def reached(sweep:Sweep, costs:bool=True) -> dict[str, list[tuple[Run, Point]]]:
 # %% ../nbs/25_sweep_page.ipynb #c11
 def spent(run:Run) -> float|None:
     "Seconds of searching and training."
-    return sum(o.seconds for o in (*run.record.costs, *run.record.training)) or None
+    return sum(o.seconds for o in run.record.costs) + sum(o.seconds for o in run.record.training) or None
 
 def memory(run:Run) -> float|None: return max((o.memory_mb for o in run.record.costs), default=None)
 
@@ -153,7 +153,7 @@ def jobs_table(sweep:Sweep, front:Iterable[Run]=(), costs:bool=True) -> dict[str
 def jobs_csv(sweep:Sweep, costs:bool=True) -> str:
     "The table with all digits."
     rows = [columns_of(o, s, sweep.differ, costs) for o,s in zip(sweep.runs, sweep.standings)]
-    return rows_csv([*rows[0]], (o.values() for o in rows))
+    return rows_csv([*rows[0]], ([*o.values()] for o in rows))
 
 # %% ../nbs/25_sweep_page.ipynb #c13
 def sweep_command(name:str, plan:Plan) -> tuple[str, str]:
