@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .cli_branch import branch_command
 from .cli_deploy import deploy_app
 from .cli_latency import latency_app
 from .cli_report import report_command
@@ -72,6 +73,7 @@ def _group(name:str, text:str) -> typer.Typer:
 
 app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
+app.command('branch')(branch_command)
 app.add_typer(deploy_app)
 app.add_typer(sweep_app, name='sweep')
 arch_app = _group('arch', 'Show and compare architectures.')

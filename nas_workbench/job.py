@@ -172,14 +172,15 @@ def _folder(ready:Ready) -> Path:
     job,folder = ready.job,ready.folder
     there = folder/'config.json'
     asked = asdict(job) | {'resume': False, 'out_dir': ''}
+    before = json.loads(there.read_text()) if there.exists() else {}
     if there.exists():
-        old = json.loads(there.read_text()).get('job', {})
+        old = before.get('job', {})
         if not job.resume: raise ValueError(f"{folder} already holds a run: go on with it by resume=True, or use another out_dir")
         odd = [k for k in asked if k not in FREE and old.get(k) != asked[k]]
         if odd: raise ValueError(f"{folder} holds a run with {odd[0]} {old.get(odd[0])!r}, not {asked[odd[0]]!r}: resume it with the same parameters, or use another out_dir")
     elif folder.exists() and any(o.name[0] != '.' and o.name != OUT for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another out_dir")
     elif job.resume: raise ValueError(f"there is no run in {folder} to go on with: leave resume out")
-    kept = json.dumps(dict(job=asked, recipe=asdict(ready.config), space=json.loads(ready.searched.to_json()), data=ready.data.fingerprint()), indent=1)
+    kept = json.dumps(before | dict(job=asked, recipe=asdict(ready.config), space=json.loads(ready.searched.to_json()), data=ready.data.fingerprint()), indent=1)
     try: folder.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise ValueError(f"no run can be made in {folder} ({e.strerror}): use an out_dir that you may write to") from None
     write_whole(there, kept.encode())

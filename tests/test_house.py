@@ -20,6 +20,7 @@ MAP = '''
 0 | zoo              | arch
 0 | progress         |
 0 | recipes          |
+0 | front            |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -66,6 +67,8 @@ MAP = '''
 5 | docs             | files
 5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
+5 | branch           | 0 1 2 3 4
+5 | cli_branch       | 0 1 2 3 4 branch
 5 | bench            | 0 1 2 3
 5 | engines          | 0 1 2 3 4 job
 5 | cli_latency      | 0 1 2 3 4
@@ -75,8 +78,8 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page sweep_page report docs
-screenshots cli cli_latency cli_report cli_deploy engines cli_sweep
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page sweep_page report docs
+screenshots cli cli_latency cli_report cli_deploy cli_branch engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
