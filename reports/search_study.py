@@ -145,7 +145,8 @@ def measure(out:Path) -> None:
     networks = list(dict.fromkeys(Architecture.from_json(json.dumps(o['architecture'])) for o in records))
     timed = dict(measure_networks(networks, runtime, Journal(out/'networks.journal', about_now(SPACE, runtime)), report=lambda o: print(o.line(), end='\r')))
     for o in records: o['measured_us'] = timed[Architecture.from_json(json.dumps(o['architecture']))]
-    about = asdict(t.about) | dict(space=SPACE.name, planned=Counter(o['kind'] for o in jobs()), search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
+    planned = Counter(o['kind'] for o in jobs())
+    about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
                                    versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
     off = median(abs(o['predicted_us']/o['measured_us']-1) for o in records)
     write_whole(Path(__file__).with_suffix('.json'), ('{"about": ' + json.dumps(about) + ',\n"networks": [\n' + ',\n'.join(json.dumps(o) for o in records) + ']}\n').encode())
