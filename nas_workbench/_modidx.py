@@ -1521,6 +1521,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'nas_workbench.trackers': { 'nas_workbench.trackers._mlflow': ('trackers.html#_mlflow', 'nas_workbench/trackers.py'),
                                         'nas_workbench.trackers._tensorboard': ('trackers.html#_tensorboard', 'nas_workbench/trackers.py'),
                                         'nas_workbench.trackers._wandb': ('trackers.html#_wandb', 'nas_workbench/trackers.py'),
+                                        'nas_workbench.trackers.known_tracker': ( 'trackers.html#known_tracker',
+                                                                                  'nas_workbench/trackers.py'),
                                         'nas_workbench.trackers.numbers': ('trackers.html#numbers', 'nas_workbench/trackers.py'),
                                         'nas_workbench.trackers.tracked': ('trackers.html#tracked', 'nas_workbench/trackers.py')},
             'nas_workbench.train.coco': { 'nas_workbench.train.coco.Augment': ('train/coco.html#augment', 'nas_workbench/train/coco.py'),
