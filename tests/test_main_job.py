@@ -71,15 +71,6 @@ def test_the_executed_notebook_is_a_report(executed):
     names = [p['text'] for o in outputs for p in o.get('data', {}).get('application/vnd.plotly.v1+json', {}).get('data', []) if p.get('name') == 'reference']
     assert names == [[o.name for o in references(space('prunet-tiny'), 'digits')]]
 
-def test_the_figures_show_in_a_page_without_a_network(executed, home, chromium):
-    (home/'runs'/'shared'/'page.ipynb').write_text(json.dumps(executed[1]))
-    subprocess.run([sys.executable, '-m', 'nbconvert', '--to', 'html', '--log-level', 'ERROR', str(home/'runs'/'shared'/'page.ipynb')], check=True, timeout=200, env=ENV)
-    with chromium.new_context(offline=True) as context:
-        tab = context.new_page()
-        tab.goto((home/'runs'/'shared'/'page.html').as_uri(), wait_until='commit', timeout=120_000)
-        tab.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 7 && document.querySelectorAll('.nwb-film svg, .nwb-film input').length > 0", timeout=120_000)
-        assert tab.locator('.js-plotly-plot').count() == 7
-
 def test_the_notebook_and_the_command_take_what_a_job_takes():
     cell = next(c for c in json.loads(NOTEBOOK.read_text())['cells'] if 'parameters' in c['metadata'].get('tags', []))
     asked = {o.split(':')[0]: o for o in cell['source'] if o.strip()}
