@@ -34,6 +34,8 @@ class TrainConfig(Recipe):
     smoothing: float = .1        # Of labels
     mixup: float = 0.            # α of mixup; 0: none
     cutmix: float = 0.           # α of CutMix; 0: none
+    teach: float = .5            # Share of a teacher in the loss, where there is one; the labels have the rest
+    temperature: float = 1.      # That scores are divided by before teacher and student are compared
     precision: str = 'float32'   # float32, bf16 or fp16
     augment: str = 'none'        # What happens to training images: none, light, paper, retrain, or timm's name
     crop_pct: float = 1.         # Share of the side that is kept in validation
@@ -43,9 +45,9 @@ class TrainConfig(Recipe):
         self.whole(1, 'epochs', 'accumulate')
         self.whole(2, 'batch_size')
         self.whole(0, 'seed')
-        self.between(0, None, 'lr', 'decay_epochs', open=True)
+        self.between(0, None, 'lr', 'decay_epochs', 'temperature', open=True)
         self.between(0, None, 'weight_decay', 'min_lr', 'warmup_epochs', 'warmup_lr', 'mixup', 'cutmix')
-        self.between(0, 1, 'decay_rate', 'crop_pct', open=True)
+        self.between(0, 1, 'decay_rate', 'crop_pct', 'teach', open=True)
         for name in ('drop', 'drop_path', 'smoothing', 'ema'):
             if getattr(self, name) is not None: self.between(0, 1, name)
             if getattr(self, name) == 1: raise ValueError(f"{name} is {getattr(self, name)}, which leaves nothing to learn: use a number below")

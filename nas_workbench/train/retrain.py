@@ -37,6 +37,7 @@ from ..network import build_network
 from ..resumable import Resumable, ignore
 from ..runtime.base import claim
 from .config import CHANGEABLE, TrainConfig
+from .distill import Teacher, distillation
 
 # %% ../../nbs/train/03_retrain.ipynb #c5
 @contextmanager
@@ -86,11 +87,13 @@ class Training(Resumable):
         control:Control|None=None,        # Is asked between steps
         device:str|torch.device='cpu',
         start:Mapping[str, Tensor]|None=None,  # Weights to begin with, such as the SuperNet's; None: fresh ones
+        teacher:Teacher|None=None,        # To learn from besides the labels
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
     ):
         super().__init__(config, data, folder, emit, control, device, save_every, num_workers)
-        self.architecture = architecture
+        self.architecture,self.teacher = architecture,teacher
+        self.taught_by = teacher.identity() if teacher else None
         self._check()
         with chance(config.seed): self.net = build_network(architecture, drop_rate=config.drop, drop_path_rate=config.drop_path)
         self.start = _digest(start) if start is not None else None
@@ -114,6 +117,7 @@ class Training(Resumable):
         if data.classes != a.classes: raise ValueError(f"the data set has {data.classes} classes but the network ends in {a.classes}: replace the architecture's tail by one of {data.classes} classes")
         if data.augment != c.augment: raise ValueError(f"the images are augmented by {data.augment!r} but the recipe asks for {c.augment!r}: use dataset(…, augment={c.augment!r}), or augment={data.augment!r} in the recipe")
         if data.preparation.crop_pct != c.crop_pct: raise ValueError(f"validation images keep {data.preparation.crop_pct:g} of their side but the recipe asks for {c.crop_pct:g}: use dataset(…, crop_pct={c.crop_pct:g})")
+        if self.teacher: self.teacher.check(data.classes, data.channels)
         self.check_parts()
         mine = c.batch_size//self.ranks.world_size
         if (c.mixup or c.cutmix) and mine % 2: raise ValueError(f"mixup pairs the images of a batch, but a process gets {mine} of them: use a batch_size that gives it an even number")
@@ -127,7 +131,7 @@ class Training(Resumable):
         self.net.load_state_dict(start)
 
     def fingerprint(self) -> str:
-        parts = [self.architecture.to_json(), self.data.fingerprint(), str(self.ranks.world_size), self.device.type, torch.__version__, timm.__version__, __version__]
+        parts = [self.architecture.to_json(), self.data.fingerprint(), str(self.taught_by), str(self.ranks.world_size), self.device.type, torch.__version__, timm.__version__, __version__]
         return hashlib.sha256('\n'.join(parts).encode()).hexdigest()[:16]
 
     def configured(self) -> None:
@@ -144,6 +148,12 @@ class Training(Resumable):
     def batches(self, epoch:int, start:int) -> Iterator[tuple[Tensor, Tensor]]:
         for images,labels in self.batches_of(None, epoch, start): yield self.placed(images, labels)
 
+    def objective(self, images:Tensor, labels:Tensor) -> Tensor:
+        "The loss: of the labels, and of what the teacher says where there is one."
+        c,scores = self.config,self.net(images)
+        loss = self.loss(scores, labels)
+        return (1-c.teach)*loss + c.teach*distillation(scores, self.teacher(images, self.data.preparation), c.temperature) if self.teacher else loss
+
     def step(self, loop:Loop, batch:tuple[Tensor, Tensor]) -> float:
         "One step: its loss."
         images,labels = batch
@@ -153,7 +163,7 @@ class Training(Resumable):
         with chance(((c.seed << 40) + loop.step)*self.ranks.world_size + self.ranks.rank, self.device):
             if self.mixup: images,labels = self.mixup(images, labels)
             for x,y in zip(images.chunk(c.accumulate), labels.chunk(c.accumulate)):
-                with self.autocast(): part = self.loss(self.net(x), y)/c.accumulate
+                with self.autocast(): part = self.objective(x, y)/c.accumulate
                 self.scaler.scale(part).backward()
                 loss += part.detach()
         self.ranks.mean([p.grad for p in self.net.parameters() if p.grad is not None])
