@@ -150,23 +150,25 @@ def search_command(
     preset: Annotated[str, typer.Option(help='Recipe: digits, laptop, smoke or imagenet.')] = 'digits',
     out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
+    root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
+    download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
+    skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
+    workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
 ) -> None:
     "Search a network: measure, search, keep what was found."
     asked = dict(locals())
-    from nas_workbench.record import Recorder
-    from nas_workbench.job import Job, keep, prepare, search, table_for, working
+    from nas_workbench.job import Job, run
     from nas_workbench.machine import several
+    from nas_workbench.progress import Terminal
+    shown = Terminal()
     with several(device) as ranks:
-        ready = prepare(Job(**asked), ranks)
-        first = ranks.rank == 0
-        with working(ready, ranks) as control:
-            latencies = table_for(ready, ranks, lambda o: typer.echo(o.line(), err=True))
-            found = search(ready, latencies, Recorder(ready.folder) if first else lambda event: None, control, say=typer.echo if first else lambda text: None)
-            if not first: return
-            result = keep(ready, found, latencies)
+        result = run(Job(**asked), ranks, shown.say, shown.report)
+        if ranks.rank: return
         measured = f", measured {result['measured_us']:.1f}" if result['measured_us'] else ''
         typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['top1_pct']:.1f}%, {result['params']:,} parameters")
-        typer.echo(ready.folder)
+        for note in result['notes']: typer.echo(f'note: {note}')
+        typer.echo(result['folder'])
+
 
 # %% ../nbs/50_cli.ipynb #c14
 bench_app = _group('bench', 'Measure what sharing and pruning save.')

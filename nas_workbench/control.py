@@ -6,7 +6,7 @@
 __all__ = ['COMMANDS', 'BOX', 'WORK', 'SILENT', 'Command', 'Control', 'Replay', 'Mailbox', 'Process', 'Seen', 'who', 'present',
            'at_work', 'steer', 'Run', 'Steering']
 
-# %% ../nbs/13_control.ipynb #81487d59
+# %% ../nbs/13_control.ipynb #c3
 import json
 import os
 import threading
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from .events import Changed, Continued, Emit, Epoch, Event, Finished, Paused, Resumed, TrainingEpoch, TrainingFinished, TrainingResumed, TrainingStarted
 from .loop import Callback, Loop
 
-# %% ../nbs/13_control.ipynb #07acd72d
+# %% ../nbs/13_control.ipynb #c5
 COMMANDS = ('pause', 'resume', 'step', 'change', 'keep', 'stop')
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Replay(Control):
 
     def poll(self, step:int, over:bool=False) -> list[Command]: return self.plan.pop((step, over), []) + super().poll(step, over)
 
-# %% ../nbs/13_control.ipynb #a2566e11
+# %% ../nbs/13_control.ipynb #c8
 BOX,WORK = '.mailbox','.process'  # both are there while a process works in the folder
 
 class Mailbox(Control):
@@ -125,7 +125,7 @@ class Mailbox(Control):
         end = time.monotonic() + seconds
         while not self._news() and time.monotonic() < end: time.sleep(.02)
 
-# %% ../nbs/13_control.ipynb #a5f3aaf5
+# %% ../nbs/13_control.ipynb #c12
 @dataclass(frozen=True)
 class Process:
     "A process, told from all others."
@@ -135,7 +135,12 @@ class Process:
     since: float  # When it began to work here, seconds since 1970
 
     @classmethod
-    def here(cls) -> 'Process': return cls(os.getpid(), node(), _born(os.getpid()), time.time())
+    def of(cls, pid:int) -> 'Process':
+        "One of this machine."
+        return cls(pid, node(), _born(pid), time.time())
+
+    @classmethod
+    def here(cls) -> 'Process': return cls.of(os.getpid())
 
 def _born(pid:int) -> str:
     "When the process of this number was started, as its system counts; empty where there is none."
@@ -207,7 +212,7 @@ def steer(folder:str|Path, command:Command) -> None:
     if seen.state != 'alive': raise ValueError(f"{command.name} reaches nobody in {folder}, {seen}: go on with the run first")
     Mailbox(folder).send(command)
 
-# %% ../nbs/13_control.ipynb #c0a7e002
+# %% ../nbs/13_control.ipynb #c17
 class Run(Protocol):
     "What `Steering` asks of whatever it steers."
     ranks: Any         # `agree` makes all processes do the same

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAME', 'Recorder', 'follow', 'happened', 'Track', 'Record', 'read']
 
-# %% ../nbs/20_record.ipynb #bcf22e08
+# %% ../nbs/20_record.ipynb #c3
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -19,7 +19,7 @@ from .events import (Changed, Continued, Cost, Epoch, Event, Failed, Finished, M
 from .masks import MaskState
 from .space import SKIP, SearchSpace, strongest
 
-# %% ../nbs/20_record.ipynb #3b53e9ff
+# %% ../nbs/20_record.ipynb #c6
 NAME = 'events.jsonl'
 
 class Recorder:
@@ -55,7 +55,7 @@ class Recorder:
     def __enter__(self) -> 'Recorder': return self
     def __exit__(self, *_:Any) -> None: self.close()
 
-# %% ../nbs/20_record.ipynb #b2929fab
+# %% ../nbs/20_record.ipynb #c11
 def _place(path:str|Path) -> Path:
     path = Path(path)
     return path/NAME if path.is_dir() else path
@@ -108,7 +108,7 @@ def follow(
         found.append(event)
     return found, position + data.rfind(b'\n') + 1
 
-# %% ../nbs/20_record.ipynb #e338d28c
+# %% ../nbs/20_record.ipynb #c14
 def _before(kept:list[Event], o:Resumed|TrainingResumed) -> list[Event]:
     at = next((n for n in reversed(range(len(kept))) if isinstance(e := kept[n], Saved) and (e.step, e.epoch) == (o.step, o.epoch)), None)
     def gone(e:Event) -> bool: return e.step > o.step or isinstance(e, (Finished, TrainingFinished, Failed)) or (isinstance(e, (Epoch, Cost, Removed, SkipInserted, TrainingEpoch)) and e.epoch >= o.epoch)
@@ -126,7 +126,7 @@ def happened(events:Iterable[Event]) -> tuple[Event, ...]:
         (training if training or isinstance(o, (TrainingStarted, TrainingResumed)) else search).append(o)
     return (*search, *training)
 
-# %% ../nbs/20_record.ipynb #bc4b7bad
+# %% ../nbs/20_record.ipynb #c18
 @dataclass(frozen=True)
 class Track:
     "How the two masks of one Prunode moved; one entry per recorded step."
@@ -219,6 +219,9 @@ class Record:
         "What it searches."
         if not self._started: raise ValueError(f"the record{f' of {self.name}'*bool(self.name)} does not tell its space: it has no beginning yet")
         return SearchSpace.from_dict(self._started.space)
+
+    @property
+    def begun(self) -> bool: return self._started is not None
 
     @property
     def finished(self) -> Finished|None: return next(reversed(self.all(Finished)), None)

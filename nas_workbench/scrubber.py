@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['film', 'scrubber_html', 'Scrubber']
 
-# %% ../nbs/22_scrubber.ipynb #c016c04e
+# %% ../nbs/22_scrubber.ipynb #c3
 import json
 from typing import Any
 
@@ -13,12 +13,12 @@ from .extras import need
 from .files import asset
 from .story import Recorded, boxes, columns, words
 
-# %% ../nbs/22_scrubber.ipynb #dd156d58
+# %% ../nbs/22_scrubber.ipynb #c4
 with need('lab'):
     import anywidget
     import traitlets
 
-# %% ../nbs/22_scrubber.ipynb #d1422436
+# %% ../nbs/22_scrubber.ipynb #c7
 def film(record:Recorded) -> dict[str, Any]:
     "What the scrubber shows, as plain data."
     r,names = record,columns(record.space)
@@ -39,7 +39,7 @@ def film(record:Recorded) -> dict[str, Any]:
                 warmup=int(r.config.get('warmup', 0)), total=max(int(r.config.get('epochs', 1)), *epochs), epochs=epochs, changes=changes, lost=lost,
                 lat=row('lat', 2), top1=row('top1', 2), params=row('params', 0), threshold=row('threshold', 4), words=[[o.epoch, words(o).partition(': ')[2]] for o in told])
 
-# %% ../nbs/22_scrubber.ipynb #70a33321
+# %% ../nbs/22_scrubber.ipynb #c10
 def _beside(a:dict[str, Any], b:dict[str, Any]) -> dict[str, Any]:
     if len(a['rows']) != len(b['rows']): raise ValueError(f"{len(a['rows'])} layers cannot be compared with {len(b['rows'])}: use runs over spaces of as many layers")
     if a['columns'] != b['columns']: raise ValueError(f"a space with {', '.join(a['columns'])} cannot be laid over one with {', '.join(b['columns'])}: compare runs over the same kinds of blocks")
@@ -59,7 +59,7 @@ def scrubber_html(
     shown = film(record)
     return _page(shown, None if other is None else _beside(shown, film(other)), len(shown['epochs']) - 1 if epoch is None else epoch)
 
-# %% ../nbs/22_scrubber.ipynb #f6118ef4
+# %% ../nbs/22_scrubber.ipynb #c13
 class Scrubber(anywidget.AnyWidget):
     "The architecture at any epoch of a run, and what is different from another epoch or run."
     _esm = asset('scrubber.js')
@@ -83,4 +83,7 @@ class Scrubber(anywidget.AnyWidget):
 
     def update(self, record:Recorded) -> None:
         "Show a record that has grown; who looks at the newest epoch stays at the newest."
-        if len(record.epochs) + 1 != len(self.film['epochs']) or record.name != self.film['name']: self.film = film(record)
+        def counted(o:Recorded) -> tuple: return o.name, len(o.epochs), len(o.removals), len(o.insertions), len(o.warnings), o.finished is not None
+        if getattr(self, '_counted', None) == (now := counted(record)): return
+        self._counted = now
+        self.film = film(record)

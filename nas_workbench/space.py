@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SKIP', 'PRESETS', 'strongest', 'Choice', 'Layer', 'Stage', 'SearchSpace', 'space']
 
-# %% ../nbs/02_space.ipynb #1c1524a9
+# %% ../nbs/02_space.ipynb #c3
 import json
 import random
 import tomllib
@@ -18,7 +18,7 @@ from typing import Any, Iterator, Sequence
 from .arch import MOST, WIDTH_STEP, Architecture, Block, Key, check_int, parse_json
 from .extras import UnknownName
 
-# %% ../nbs/02_space.ipynb #43933023
+# %% ../nbs/02_space.ipynb #c6
 SKIP = -1  # the number of a skip among the candidates of a layer; choices count from 0
 
 def strongest(scores:dict[int, float]) -> int:
@@ -105,7 +105,7 @@ class Layer:
     def __contains__(self, block:Block) -> bool:
         return self.skippable if block.kind == 'skip' else any(block in c for c in self.choices)
 
-# %% ../nbs/02_space.ipynb #b9152e97
+# %% ../nbs/02_space.ipynb #c9
 @dataclass(frozen=True)
 class Stage:
     "A row of the table: layers of one kind."
@@ -205,6 +205,24 @@ class SearchSpace:
         if all(b.kind == 'skip' for b in blocks): blocks[0] = min(self.layers[0].ends[:-1], key=Block.params)
         return self.architecture(blocks)
 
+    def scaled(self,
+        width:float,      # Share of the widest hidden layer, above 0
+        depth:float=1.,   # Share of each stage's layers that may be left out
+    ) -> Architecture:
+        "A network as one makes it without a search: every layer its first kind of block at the same share of its width, and the same share of layers everywhere."
+        if not 0 < width <= 1: raise ValueError(f"width is {width}: use a share above 0, and at most 1")
+        if not 0 <= depth <= 1: raise ValueError(f"depth is {depth}: use a share from 0 to 1")
+        def block(layer:Layer) -> Block:
+            first = layer.choices[0].block
+            widths = sorted({w for o in layer.choices if replace(o.block, hidden=first.hidden) == first for w in o.widths})
+            return replace(first, hidden=min(widths, key=lambda w: abs(w - width*widths[-1])))
+        optional:dict[int, list[Layer]] = {o.stage: [] for o in self.layers}
+        for o in self.layers: optional[o.stage] += [o]*o.skippable
+        gone = [o for row in optional.values() for o in row[round(depth*len(row)):]]
+        blocks = [Block.skip(o.choices[0].block.c_in) if any(o is g for g in gone) else block(o) for o in self.layers]
+        if all(b.kind == 'skip' for b in blocks): blocks[0] = block(self.layers[0])
+        return self.architecture(blocks)
+
     def __contains__(self, a:Architecture) -> bool:
         "Whether `a` is a network of this space; layers that it leaves out may be skips or missing."
         if not isinstance(a, Architecture): return False
@@ -253,7 +271,7 @@ class SearchSpace:
         stages = tuple(made(f'stage {n}', Stage, o) for n,o in enumerate(rows, 1))
         return cls(stem=stem, stages=stages, **d)
 
-# %% ../nbs/02_space.ipynb #fa5eb9e0
+# %% ../nbs/02_space.ipynb #c19
 def _prunet(name:str, layers:tuple[int, ...]) -> SearchSpace:
     "Table 1 with this many layers in stages 2 to 6."
     rows = [('fused_irb', 64, 2, 'swish'), ('fused_irb', 96, 2, 'swish'), ('irb', 160, 2, 'swish'), ('irb', 288, 1, 'relu'), ('irb', 448, 2, 'relu')]

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'SCALE', 'GHOST',
-           'SHADES', 'describe', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network', 'fig_losses',
-           'fig_cost', 'fig_entropy', 'fig_training', 'fig_runs', 'Point', 'point', 'pareto', 'fig_pareto', 'Timed',
-           'fig_measured', 'refresh']
+           'SHADES', 'describe', 'fig_words', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
+           'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_runs', 'Point', 'point', 'pareto',
+           'fig_pareto', 'Timed', 'fig_measured', 'refresh']
 
-# %% ../nbs/21_views.ipynb #be21e8fe
+# %% ../nbs/21_views.ipynb #c3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
+from textwrap import wrap
 from typing import Any
 
 from .arch import Architecture, Block
@@ -18,12 +20,12 @@ from .extras import need
 from .space import SKIP, strongest
 from .story import Box, Recorded, block_name, boxes, columns, differences, kinds, signs, sketch, words
 
-# %% ../nbs/21_views.ipynb #c0a26266
+# %% ../nbs/21_views.ipynb #c4
 with need('lab'):
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
-# %% ../nbs/21_views.ipynb #31484a47
+# %% ../nbs/21_views.ipynb #c8
 INK,FAINT,GRID = '#7b8087','rgba(128,128,128,.6)','rgba(128,128,128,.22)'
 BLUE,ORANGE,GREEN,PINK,SKY,RED = COLOURS = ('#0072B2', '#E69F00', '#009E73', '#CC79A7', '#56B4E9', '#D55E00')
 _AXIS = dict(gridcolor=GRID, linecolor=FAINT, tickcolor=FAINT, zeroline=False, showline=True, ticks='outside', ticklen=4, title=dict(standoff=6), automargin=True)
@@ -39,6 +41,12 @@ def _dress(fig:go.Figure, title:str, alt:str, height:int, **layout:Any) -> go.Fi
 def describe(fig:go.Figure) -> str:
     "The figure in words, for those who do not see it."
     return fig.layout.meta['alt']
+
+def fig_words(text:str) -> go.Figure:
+    "A sentence where a figure would stand."
+    fig = go.Figure().update_xaxes(visible=False).update_yaxes(visible=False)
+    fig.add_annotation(x=.5, y=.5, xref='paper', yref='paper', text='<br>'.join(wrap(escape(text), 60)), showarrow=False, font_size=13)
+    return _dress(fig, '', text, 240)
 
 def _short(o:Iterable[float|None]) -> list[float|None]:
     "Four digits are more than a screen shows, and keep the figure small."
@@ -57,7 +65,7 @@ def _marks(fig:go.Figure, r:Recorded) -> go.Figure:
     for x,text in notes: fig.add_annotation(x=x, y=1, yref='paper', yanchor='bottom', xanchor='center', text=text, showarrow=False, font_size=10)
     return fig.update_xaxes(range=[0, _total(r)*1.01])
 
-# %% ../nbs/21_views.ipynb #46f33178
+# %% ../nbs/21_views.ipynb #c10
 def _check_layer(r:Recorded, layer:int) -> None:
     n = len(r.space.layers)
     if type(layer) is not int or not 0 <= layer < n: raise ValueError(f"layer is {layer!r}: space {r.space.name!r} has the layers 0 to {n-1}")
@@ -119,7 +127,7 @@ def _map(r:Recorded) -> go.Figure:
 
 SCALE = [[0, '#5b6f8f'], [.25, '#4f93b8'], [.5, '#56B4E9'], [.75, '#F0C24B'], [1, '#E69F00']]
 
-# %% ../nbs/21_views.ipynb #2bdae24a
+# %% ../nbs/21_views.ipynb #c14
 def _thin(rows:Sequence[Sequence], watch:int) -> list[list]:
     "Only where one of the rows 1 to `watch-1` changes, and the last: a step line needs no more."
     keep = [n for n in range(len(rows[0])) if n in (0, len(rows[0])-1) or any(o[n] != o[n-1] for o in rows[1:watch])]
@@ -191,7 +199,7 @@ def _all_masks(r:Recorded) -> go.Figure:
     alt = 'How the widths close in, by layer. ' + '; '.join(f'layer {l}: {block_name(r, l, i)}, {r.width(l, i)[0]} to {r.width(l, i)[1]} channels' for l,i in shown) + '.'
     return _dress(fig, 'Layer: channels, and how wide it may still be', alt, 90 + 130*rows)
 
-# %% ../nbs/21_views.ipynb #512d8962
+# %% ../nbs/21_views.ipynb #c18
 GHOST = 'rgba(128,128,128,.14)'
 SHADES = {1: '#c6dbef', 3: '#9ecae1', 5: '#3182bd', 7: '#225ea8'}
 
@@ -266,7 +274,7 @@ def fig_architecture(
     title = (f'What is left after epoch {e}' if e else 'The start: everything is there') + f'; outlined: {called}'*bool(called)
     return _dress(fig, title, alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
 
-# %% ../nbs/21_views.ipynb #5e04c61a
+# %% ../nbs/21_views.ipynb #c23
 def fig_network(
     architecture:Architecture,
     against:Architecture|None=None, # Another network of as many layers, drawn behind where it differs
@@ -299,7 +307,7 @@ def _label(b:Block) -> str:
 
 def _count(n:int) -> str: return next(f'{n/k:.3g} {unit}' for k,unit in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k'), (1, '')) if n >= k or k == 1).strip()
 
-# %% ../nbs/21_views.ipynb #c18d13de
+# %% ../nbs/21_views.ipynb #c26
 def _stack(titles:Sequence[str]) -> go.Figure:
     fig = make_subplots(len(titles), 1, shared_xaxes=True, vertical_spacing=.05)
     for n,o in enumerate(titles, 1): fig.update_yaxes(title_text=o, row=n, col=1, rangemode='tozero', nticks=5)
@@ -343,7 +351,7 @@ def fig_cost(record:Recorded) -> go.Figure:
         f"Over {len(c)} epochs: weight step {_from_to(o.weights_ms for o in c)} ms, memory {_from_to(o.memory_mb for o in c)} MB, parameters {_from_to(o.params/1e6 for o in r.epochs)} million."
     return _dress(_marks(fig, r), 'What an epoch costs', alt, 480)
 
-# %% ../nbs/21_views.ipynb #657f364f
+# %% ../nbs/21_views.ipynb #c30
 def fig_entropy(record:Recorded) -> go.Figure:
     "How undecided the search is, and the signs of a collapse."
     r,e = record,record.epochs
@@ -360,7 +368,7 @@ def fig_entropy(record:Recorded) -> go.Figure:
     alt += _sentence(f'epoch {k}: {t}' for k,t in told) or 'No sign of a collapse.'
     return _dress(_marks(fig, r), 'How undecided it is', alt, 380)
 
-# %% ../nbs/21_views.ipynb #27011caa
+# %% ../nbs/21_views.ipynb #c34
 def fig_training(record:Recorded) -> go.Figure:
     "Loss, accuracy and learning rate of the training."
     t,done = record.training,record.trained
@@ -376,7 +384,7 @@ def fig_training(record:Recorded) -> go.Figure:
     fig.update_xaxes(range=[0, max([int(record.training_config.get('epochs', 1)), *x])*1.01])
     return _dress(fig, 'How it was trained', alt, 480)
 
-# %% ../nbs/21_views.ipynb #63d5a14b
+# %% ../nbs/21_views.ipynb #c37
 def fig_runs(records:Sequence[Recorded]) -> go.Figure:
     "Latency, accuracy and size of several runs over epochs."
     fig,told = _stack(['latency, µs', 'top-1, %', 'parameters, M']),[]
@@ -389,7 +397,7 @@ def fig_runs(records:Sequence[Recorded]) -> go.Figure:
     fig.update_xaxes(range=[0, max([1, *map(_total, records)])*1.01])
     return _dress(fig, 'Runs side by side', f"{len(records)} runs. " + _sentence(told), 520)
 
-# %% ../nbs/21_views.ipynb #bd7e3bfa
+# %% ../nbs/21_views.ipynb #c40
 @dataclass(frozen=True)
 class Point:
     "A network in a comparison."
@@ -434,7 +442,7 @@ def fig_pareto(
     if reference: alt += ' For reference: ' + '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in reference) + '.'
     return _dress(fig, title, alt, 380)
 
-# %% ../nbs/21_views.ipynb #1b6e26f7
+# %% ../nbs/21_views.ipynb #c43
 @dataclass(frozen=True)
 class Timed:
     "The latency of a network as it was predicted, and as the device says."
@@ -464,7 +472,7 @@ def fig_measured(
     fig.update_xaxes(title_text=f'measured, {unit}', range=[0, most]).update_yaxes(title_text=f'predicted, {unit}', range=[0, most])
     return _dress(fig, title, alt, 400)
 
-# %% ../nbs/21_views.ipynb #fe0292a7
+# %% ../nbs/21_views.ipynb #c46
 def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
     return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
 

@@ -55,7 +55,8 @@ MAP = '''
 4 | story            | 0
 4 | views            | 0 story
 4 | scrubber         | 0 files story
-4 | workbench        | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | runs             | 0 files control record
+4 | workbench        | 0 files record runs story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | pages            | 0 files views
 4 | run_page         | 0 record story views scrubber pages zoo search.config
@@ -70,7 +71,7 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber workbench sweep pages run_page report docs
+recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
 screenshots cli cli_latency cli_report cli_deploy
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 

@@ -34,7 +34,7 @@ def test_the_notebook_is_a_report_and_leaves_a_run_folder(home):
     code,err,nb = papermill(home, alpha=.4, preset='smoke', epochs=5, warmup=1, batch_size=64, table='table.sqlite', out_dir='runs/here')
     assert code == 0, err[-2000:]
     run = home/'runs'/'here'
-    assert {o.name for o in run.iterdir()} == {'config.json', 'events.jsonl', 'checkpoints', 'architecture.json', 'network.safetensors', 'network.onnx', 'result.json'}
+    assert {o.name for o in run.iterdir()} == {'config.json', 'events.jsonl', 'checkpoints', 'architecture.json', 'network.safetensors', 'network.onnx', 'network.fp16.onnx', 'infer.py', 'result.json', 'report.html'}
     record,result = read(run),json.loads((run/'result.json').read_text())
     assert record.finished and result['measured_us'] is None and result['predicted_us'] == pytest.approx(record.finished.lat)
     assert json.loads((run/'config.json').read_text())['recipe']['alpha'] == .4
