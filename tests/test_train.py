@@ -8,10 +8,8 @@ import time
 
 import torch
 
-from nas_workbench.data import dataset
 from nas_workbench.events import TrainingEpoch, TrainingFinished
 from nas_workbench.record import follow, happened
-from nas_workbench.space import space
 from nas_workbench.train.config import train_preset
 
 RECIPE = train_preset('smoke', batch_size=64, epochs=3, drop=.2, mixup=.2)
@@ -22,10 +20,12 @@ import sys, torch
 torch.set_num_threads(1)
 if len(sys.argv) > 2: torch.distributed.init_process_group('gloo')
 import test_train as t
+from nas_workbench.data import dataset
 from nas_workbench.record import Recorder
+from nas_workbench.space import space
 from nas_workbench.train.retrain import Training
 rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-run = Training(t.RECIPE, t.space('prunet-tiny', resolution=16).smallest(), t.dataset('digits', resolution=16), f'{sys.argv[1]}/checkpoints', Recorder(f'{sys.argv[1]}/{rank}'), save_every=7)
+run = Training(t.RECIPE, space('prunet-tiny', resolution=16).smallest(), dataset('digits', resolution=16), f'{sys.argv[1]}/checkpoints', Recorder(f'{sys.argv[1]}/{rank}'), save_every=7)
 found = run.run()
 torch.save([run.net.state_dict(), found.net.state_dict()], f'{sys.argv[1]}/{rank}.pt')
 '''

@@ -85,6 +85,7 @@ def teacher(
     file = Path(weights) if weights else ours.with_name('network.safetensors') if ours.is_file() else None
     if file and not file.is_file(): raise FileNotFoundError(f"there are no weights {file} for the teacher {name}: give a checkpoint of it")
     if classes is not None: made['num_classes'] = classes
+    net:Any
     try: net = timm.create_model(**made, **(dict(checkpoint_path=str(file)) if file else dict(pretrained=True)))
     except Exception as e:  # timm, torch and the hub raise what they like
         raise ValueError(f"the teacher {name} cannot be had ({' '.join(str(e).split())[:160]}): give a checkpoint of it that lies on this machine") from None
