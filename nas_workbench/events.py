@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['Emit', 'KINDS', 'Event', 'Started', 'Resumed', 'WarmupReused', 'Trained', 'Masks', 'Epoch', 'Cost', 'Removed',
            'SkipInserted', 'Changed', 'Paused', 'Continued', 'Saved', 'Warned', 'Finished', 'Failed', 'TrainingStarted',
-           'TrainingResumed', 'TrainingEpoch', 'TrainingFinished', 'to_line', 'from_line']
+           'TrainingResumed', 'TrainingEpoch', 'TrainingFinished', 'DetectionEpoch', 'DetectionFinished', 'to_line',
+           'from_line']
 
-# %% ../nbs/03_events.ipynb #46432ed7
+# %% ../nbs/03_events.ipynb #c3
 import json
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, Callable
 
-# %% ../nbs/03_events.ipynb #3958e4f2
+# %% ../nbs/03_events.ipynb #c6
 @dataclass(frozen=True)
 class Event:
     "Something that happened; the class says what."
@@ -172,10 +173,31 @@ class TrainingFinished(Event):
     top1: float                 # Of the weights that are kept, percent
     top5: float
 
+@dataclass(frozen=True)
+class DetectionEpoch(Event):
+    "An epoch of a detector's training ended."
+    epoch: int
+    lr: float                   # Of its last step
+    loss: float                 # Mean over its steps
+    ap: float                   # COCO's, of the weights, percent
+    ap50: float
+    ap_ema: float | None        # Of the averaged weights; None where none are kept
+    seconds: float
+    ms: float                   # Median time of a step
+
+@dataclass(frozen=True)
+class DetectionFinished(Event):
+    "The training ended with a detector."
+    epoch: int
+    reason: str                 # 'done' or 'stopped'
+    ap: float                   # Of the weights that are kept, percent
+    ap50: float
+    ap75: float
+
 Emit = Callable[[Event], None]
 KINDS:dict[str, type[Event]] = {o.__name__: o for o in Event.__subclasses__()}
 
-# %% ../nbs/03_events.ipynb #51ad95b8
+# %% ../nbs/03_events.ipynb #c8
 def _plain(o:Any) -> Any:
     if isinstance(o, dict): return {k: _plain(v) for k,v in o.items()}
     if isinstance(o, (list, tuple)): return [_plain(v) for v in o]

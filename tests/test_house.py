@@ -46,6 +46,7 @@ MAP = '''
 3 | search.run       | 0 1 2 search.*
 3 | train.config     | 0
 3 | train.coco       | 0 1 2
+3 | train.fit        | 0 1 2 train.config
 3 | train.retrain    | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
