@@ -19,6 +19,7 @@ from . import __version__
 from .cli_deploy import deploy_app
 from .cli_latency import latency_app
 from .cli_report import report_command
+from .cli_train import train_app
 from .extras import MissingExtra, UnknownName
 
 # %% ../nbs/50_cli.ipynb #c6
@@ -72,6 +73,7 @@ def _group(name:str, text:str) -> typer.Typer:
 app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
 app.add_typer(deploy_app)
+app.add_typer(train_app)
 arch_app = _group('arch', 'Show and compare architectures.')
 
 def read_architecture(path:Path) -> Any:
