@@ -4,24 +4,28 @@
 
 # %% auto #0
 __all__ = ['WIDTHS', 'CASES', 'take_turns', 'Row', 'bench_prunode', 'table_prunode', 'StandIn', 'bench_search', 'table_search',
-           'bench_widths']
+           'Step', 'bench_steps', 'bench_widths', 'Part', 'bench_parts', 'add_parts']
 
-# %% ../nbs/55_bench.ipynb #db1dc3ab
+# %% ../nbs/55_bench.ipynb #c3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .arch import Block, Key
 from .blocks import build_block
 from .data import DataSource
 from .events import Cost, Epoch, Event
 from .masks import MaskState, round_to
+from .progress import Progress
 from .prunode import Prunode, literal
 from .search.config import SearchConfig
 from .machine import saved_bytes
@@ -29,7 +33,7 @@ from .search.run import Search
 from .space import Choice, SearchSpace
 from .supernet import SuperNet
 
-# %% ../nbs/55_bench.ipynb #161d2731
+# %% ../nbs/55_bench.ipynb #c6
 def take_turns(
     jobs:dict[str, Callable[[], Any]],
     seconds:float=1.5,                              # For all of them together
@@ -50,7 +54,7 @@ def take_turns(
         rounds += 1
     return best
 
-# %% ../nbs/55_bench.ipynb #d81f7b5e
+# %% ../nbs/55_bench.ipynb #c10
 @dataclass(frozen=True)
 class Row:
     "One line of the table."
@@ -104,7 +108,7 @@ def _backward(f:Callable[[], Tensor], leaves:list[Tensor]) -> None:
     y.backward(torch.ones_like(y))
     for o in leaves: o.grad = None
 
-def _saved(f:Callable[[], Tensor], params:list[nn.Parameter]) -> int:
+def _saved(f:Callable[[], Tensor], params:list[Any]) -> int:
     with saved_bytes(params) as saved: f()
     return saved.total
 
@@ -113,36 +117,133 @@ def table_prunode(rows:list[Row]) -> str:
     head = '| block | small, large | literal ms | shared ms | speed-up | of a plain block | saved for backward |\n|---|---|---|---|---|---|---|'
     return '\n'.join([head, *(f'| {r.block} | {r.small}, {r.large} | {r.literal_ms:.1f} | {r.shared_ms:.1f} | {r.speedup:.2f}x | {r.over_plain:.2f}x | {r.memory:.2f}x |' for r in rows)])
 
-# %% ../nbs/55_bench.ipynb #78f29838
+# %% ../nbs/55_bench.ipynb #c13
 class StandIn:
     "Not a latency: five microseconds a block and one for each hundred thousand MACs. For benchmarks and tests that need any."
     def latency(self, key:Key) -> float: return 5 + key.macs()/1e5
 
-def bench_search(config:SearchConfig, space:SearchSpace, data:DataSource, device:str='cpu') -> list[tuple[int, str, float, float|None, float, int]]:
-    "Per epoch: number, phase, median of a weight step and of an architecture step in ms, memory in MB, parameters left."
+def bench_search(config:SearchConfig, space:SearchSpace, data:DataSource, device:str='cpu') -> list[tuple[int, str, float, float|None, float, int, float]]:
+    "Per epoch: number, phase, median of a weight step and of an architecture step in ms, memory in MB, parameters left, seconds of this process."
     events:list[Event] = []
-    with tempfile.TemporaryDirectory() as folder: Search(config, space, data, StandIn(), folder, events.append, device=device, save_every=10**9).run()
-    epochs = [o for o in events if isinstance(o, Epoch)]
+    clock = {0: time.process_time()}
+    def emit(o:Event) -> None:
+        events.append(o)
+        if isinstance(o, Cost): clock[o.epoch] = time.process_time()
+    with tempfile.TemporaryDirectory() as folder: Search(config, space, data, StandIn(), folder, emit, device=device, save_every=10**9).run()
     costs = {o.epoch: o for o in events if isinstance(o, Cost)}
-    return [(o.epoch, o.phase, costs[o.epoch].weights_ms, costs[o.epoch].architecture_ms, costs[o.epoch].memory_mb, o.params) for o in epochs]
+    return [(o.epoch, o.phase, c.weights_ms, c.architecture_ms, c.memory_mb, o.params, clock[o.epoch] - clock[o.epoch-1]) for o in events if isinstance(o, Epoch) for c in [costs[o.epoch]]]
 
 def table_search(rows:list[tuple]) -> str:
     "The epochs as a table in Markdown, with each step's share of the first one of phase 2."
     first = next(r for r in rows if r[1] == 'search')
     head = '| epoch | phase | weight step ms | of the first of phase 2 | architecture step ms | memory MB | of the first | parameters |\n|---|---|---|---|---|---|---|---|'
-    return '\n'.join([head, *(f"| {e} | {phase} | {w:.1f} | {w/first[2]:.2f}x | {f'{a:.1f}' if a else ''} | {m:.1f} | {m/first[4]:.2f}x | {n:,} |" for e,phase,w,a,m,n in rows)])
+    return '\n'.join([head, *(f"| {e} | {phase} | {w:.1f} | {w/first[2]:.2f}x | {f'{a:.1f}' if a else ''} | {m:.1f} | {m/first[4]:.2f}x | {n:,} |" for e,phase,w,a,m,n,_ in rows)])
+
+# %% ../nbs/55_bench.ipynb #c16
+@dataclass(frozen=True)
+class Step:
+    "What one weight step costs."
+    ms: float
+    saved_mb: float  # For the backward pass
+    params: int
+
+    @property
+    def memory_mb(self) -> float: return self.saved_mb + 16*self.params/1e6
+    def __add__(self, other:'Step') -> 'Step': return Step(self.ms + other.ms, self.saved_mb + other.saved_mb, self.params + other.params)
+    def __mul__(self, k:int) -> 'Step': return Step(self.ms*k, self.saved_mb*k, self.params*k)
+
+_Passes = dict[str, tuple[Callable[[], Tensor], list[Any]]]  # A forward pass and its parameters
+
+def _measure(jobs:_Passes, seconds:float, given:list[Tensor], device:torch.device) -> dict[str, Step]:
+    "Each forward pass with its backward pass, in turns; what was `given` counts in none."
+    sync = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
+    clock = time.process_time if device.type == 'cpu' and torch.get_num_threads() == 1 else time.perf_counter  # what else runs does not count
+    best = take_turns({k: partial(_backward, f, [*params, *given]) for k,(f,params) in jobs.items()}, seconds, clock, sync)
+    return {k: Step(1e3*best[k], _saved(f, [*params, *given])/1e6, sum(o.numel() for o in params)) for k,(f,params) in jobs.items()}
+
+def bench_steps(
+    spaces:dict[str, SearchSpace],
+    images:int=32,
+    seconds:float=20.,             # For all of them together
+    skips:Collection[str]=(),      # Names of those that offer skips from the start
+    device:str='cpu',
+) -> dict[str, Step]:
+    "The first weight step of a search in each space."
+    dev = torch.device(device)
+    jobs:_Passes = {}
+    for name,space in spaces.items():
+        torch.manual_seed(0)
+        net = SuperNet(space)
+        if name in skips: net.offer_skips()
+        net.to(dev).to(memory_format=torch.channels_last)
+        for o in net.architecture_parameters().values(): o.requires_grad_(False)
+        x = torch.randn(images, space.stem.c_in, space.resolution, space.resolution, device=dev).to(memory_format=torch.channels_last)
+        jobs[name] = partial(_sampled, net, x),[*net.weights().values()]
+    return _measure(jobs, seconds, [], dev)
+
+def _sampled(net:SuperNet, x:Tensor) -> Tensor: return net(x, net.sample(torch.Generator().manual_seed(0)))
 
 def bench_widths(space:SearchSpace, granularities:tuple[int, int]=(8, 64), images:int=32, seconds:float=20., device:str='cpu') -> list[tuple[int, int, float, float]]:
     "The same space in fine and in coarse steps: granularity, widths per choice, ms of a step, MB saved for backward."
+    spaces = {str(g): replace(space, granularity=g) for g in granularities}
+    found = bench_steps(spaces, images, seconds, device=device)
+    return [(int(g), max(len(c.widths) for layer in s.layers for c in layer.choices), found[g].ms, found[g].saved_mb) for g,s in spaces.items()]
+
+# %% ../nbs/55_bench.ipynb #c20
+@dataclass(frozen=True)
+class Part:
+    "What a choice costs alone, where it stands."
+    choice: Choice
+    resolution: int                      # Of its input, pixels
+    layers: int                          # That hold it
+    plain: tuple[tuple[int, Step], ...]  # By width, ascending
+    shared: Step|None                    # As a Prunode at the start of a search; None: there is one width
+
+    def at(self, width:int) -> Step:
+        "The block of this width alone."
+        widths,steps = zip(*self.plain)
+        def between(values:list[float]) -> float: return float(np.interp(width, widths, values))
+        return Step(between([o.ms for o in steps]), between([o.saved_mb for o in steps]), round(between([o.params for o in steps])))
+
+    def enumerated(self, most:int|None=None) -> Step:
+        "Every width as a block of its own; `most` of them at even distances, None: all."
+        w = self.choice.widths
+        return reduce(add, [self.at(o) for o in (w if most is None else w[::-max(1, len(w)//most)][:most])])
+
+def bench_parts(
+    space:SearchSpace,
+    images:int=1,
+    seconds:float=.2,                          # For each choice
+    device:str='cpu',
+    report:Callable[[Progress], None]=lambda o: None,
+) -> tuple[Step, tuple[Part, ...]]:            # Stem, tail and the inputs of all layers; every choice
+    "Everything that a SuperNet is made of, each alone."
     dev = torch.device(device)
-    sync = torch.cuda.synchronize if dev.type == 'cuda' else lambda: None
-    x = torch.randn(images, space.stem.c_in, space.resolution, space.resolution, device=dev).to(memory_format=torch.channels_last)
-    nets = {}
-    for g in granularities:
+    places = [(Choice(space.stem), space.resolution)] + [(c, key.resolution) for layer,key in zip(space.layers, space.largest().keys()[1:]) for c in layer.choices]
+    tail = Choice(space.tail), space.largest().keys()[-1].resolution
+    found,counts,began = [],Counter([*places, tail]),time.perf_counter()
+    for n,(choice,side) in enumerate(counts, 1):
         torch.manual_seed(0)
-        nets[g] = SuperNet(replace(space, granularity=g)).to(dev).to(memory_format=torch.channels_last)
-    def forward(net:SuperNet) -> Tensor: return net(x, net.sample(torch.Generator().manual_seed(0)))
-    best = take_turns({str(g): partial(_backward, partial(forward, net), [*net.parameters()]) for g,net in nets.items()}, seconds, sync=sync)
-    kept = {g: _saved(partial(forward, net), [*net.parameters()]) for g,net in nets.items()}
-    most = {g: max(len(c.widths) for layer in net.space.layers for c in layer.choices) for g,net in nets.items()}
-    return [(g, most[g], 1e3*best[str(g)], kept[g]/1e6) for g in granularities]
+        x = torch.randn(images, choice.block.c_in, side, side, device=dev).to(memory_format=torch.channels_last).requires_grad_()
+        widths = sorted({choice.widths[0], choice.widths[len(choice.widths)//2], choice.widths[-1]})
+        jobs:dict[str, Any] = {str(w): build_block(choice.at(w)).to(dev).to(memory_format=torch.channels_last) for w in widths}
+        passes:_Passes = {k: (partial(m, x), [*m.parameters()]) for k,m in jobs.items()}
+        if choice.searched:
+            node = Prunode(choice).to(dev).to(memory_format=torch.channels_last)
+            node.weight.requires_grad_(False)
+            passes['shared'] = partial(node.path, x, torch.tensor([.5, .5], device=dev)), [o for o in node.parameters() if o.requires_grad]
+        steps = _measure(passes, seconds, [x], dev)
+        found.append(Part(choice, side, counts[choice, side], tuple((w, steps[str(w)]) for w in widths), steps.get('shared')))
+        report(Progress(n, len(counts), time.perf_counter() - began, 'blocks'))
+    ends = found[0].plain[0][1] + found[-1].plain[0][1]
+    inputs = sum(4*images*b.c_in*key.resolution**2 for b,key in zip((o.choices[0].block for o in space.layers), space.largest().keys()[1:]))
+    return replace(ends, saved_mb=ends.saved_mb + inputs/1e6), tuple(found[1:-1])
+
+def add_parts(
+    ends:Step,
+    parts:Iterable[Part],
+    enumerated:bool,          # Every width as a block of its own, or as Prunodes
+    most:int|None=None,       # Widths of a choice that are enumerated; None: all
+) -> Step:                    # Of the first weight step
+    "The SuperNet as the sum of its parts."
+    return reduce(add, [(o.enumerated(most) if enumerated or o.shared is None else o.shared)*o.layers for o in parts], ends)

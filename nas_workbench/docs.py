@@ -6,7 +6,7 @@
 __all__ = ['NOTE', 'CONF', 'page_name', 'sections', 'readme', 'project_root', 'write_readme', 'page', 'stumbles', 'prepared',
            'names', 'names_page', 'source_page', 'processed', 'book', 'build']
 
-# %% ../nbs/51_docs.ipynb #86abbfe7
+# %% ../nbs/51_docs.ipynb #c3
 import ast
 import html
 import json
@@ -24,7 +24,7 @@ from typing import Any
 from .extras import need
 from .files import asset
 
-# %% ../nbs/51_docs.ipynb #b4daf719
+# %% ../nbs/51_docs.ipynb #c6
 def page_name(notebook:str) -> str:
     "The page of a notebook, both relative to their folder and without suffix."
     folder,_,name = notebook.rpartition('/')
@@ -50,7 +50,7 @@ def sections(
     if missing: raise ValueError(f"{missing[0]} is in no section of nbs/sidebar.yml: add a line for it")
     return list(book.items())
 
-# %% ../nbs/51_docs.ipynb #71265c9a
+# %% ../nbs/51_docs.ipynb #c9
 _LINK = re.compile(r'(!?\[[^\]]*\]\(|(?:src|srcset|href)=")(?!\w+:|/|#)([^)"\s]+)')
 _DIRECTIVE = re.compile(r'^#\|[^\n]*\n?', re.MULTILINE)
 NOTE = '<!-- Written from nbs/index.ipynb by `nwb docs readme`: edit that. -->\n'
@@ -77,7 +77,7 @@ def readme(nb:dict) -> str:
             parts += filter(None, map(_plain, cell.get('outputs', [])))
     return NOTE + '\n' + '\n\n'.join(parts) + '\n'
 
-# %% ../nbs/51_docs.ipynb #6fcc238f
+# %% ../nbs/51_docs.ipynb #c11
 def project_root(
     start:str|Path='.',  # Where to begin; then its parents
 ) -> Path:
@@ -98,7 +98,7 @@ def write_readme(
     else: file.write_text(new, encoding='utf-8')
     return file
 
-# %% ../nbs/51_docs.ipynb #8164b3b5
+# %% ../nbs/51_docs.ipynb #c14
 def _front(cell:dict) -> dict[str, str]:
     with need('docs'): import yaml
     return yaml.safe_load(_text(cell['source']).strip().strip('-')) or {}
@@ -142,7 +142,11 @@ def page(
     def fix(text:str) -> str:
         text = re.sub(r'\[([^\]]*)\]\(/+([\w./-]+\.html#[\w.]*)\)', lambda m: f'[{m[1]}]({up}{m[2]}){{.external}}' if m[2] in anchors else m[1], text)
         text = re.sub(r'\]\((?:\.\./)+(CONTRIBUTING|CHANGELOG)\.md\)', lambda m: f']({up}{m[1].lower()}.md)', text)
-        return _relink(text, lambda o: up + top + 'index.ipynb' if o.rpartition('/')[2] == 'index.ipynb' else re.sub(r'[^/#]+\.ipynb', lambda m: page_name(m[0]) + '.ipynb', o))
+        def moved(o:str) -> str:
+            if o.rpartition('/')[2] == 'index.ipynb': return up + top + 'index.ipynb'
+            o = re.sub(r'\.\./(reports/)', r'\1', o).replace('../nbs/', '../')  # reports lie beside nbs, and their pages in a folder below
+            return re.sub(r'[^/#]+\.ipynb', lambda m: page_name(m[0]) + '.ipynb', o)
+        return _relink(text, moved)
     cells = []
     for c in nb['cells']:
         source = _text(c['source'])
@@ -167,7 +171,7 @@ def page(
     kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
     return {'cells': [c | {'id': f'c{i}'} for i,c in enumerate(cells)], 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}
 
-# %% ../nbs/51_docs.ipynb #373c2765
+# %% ../nbs/51_docs.ipynb #c17
 def _title(source:str) -> int:
     "The length of title and subtitle at the start of a cell; 0 for a cell without a title."
     return len(m[0]) if (m := re.match(r'# [^\n]*\n*(>[^\n]*(\n|\Z))*\s*', source)) else 0
@@ -199,7 +203,7 @@ def prepared(nb:dict) -> dict:
         else: cells.append(c | {'source': '#| eval: false\n' + source} if _mixed(c) else c)
     return nb | {'cells': cells}
 
-# %% ../nbs/51_docs.ipynb #4c28b3c3
+# %% ../nbs/51_docs.ipynb #c20
 def _first(node:Any) -> str: return (ast.get_docstring(node) or '').partition('\n')[0]
 
 def _comment(line:str) -> str:
@@ -231,7 +235,7 @@ def names_page(
         parts += [f'## {room}', f'{_first(ast.parse(source))}. See {link}.', '\n'.join(['| name | |', '|---|---|', *rows]) if rows else '']
     return '\n\n'.join(o for o in parts if o) + '\n'
 
-# %% ../nbs/51_docs.ipynb #b17fc937
+# %% ../nbs/51_docs.ipynb #c23
 def source_page(room:str, source:str) -> str:
     "A module as a page of highlighted source; `#L-12` and `#Block.out` lead to their lines."
     with need('docs'):
@@ -249,7 +253,7 @@ def source_page(room:str, source:str) -> str:
     for name,line in at.items(): body = body.replace(f'<a id="L-{line}"', f'<a id="{name}"></a><a id="L-{line}"', 1)
     return f'---\norphan: true\n---\n\n# nas_workbench.{room}\n\n```{{raw}} html\n{body.replace("```", "&#96;&#96;&#96;")}\n```\n'
 
-# %% ../nbs/51_docs.ipynb #9c37bda1
+# %% ../nbs/51_docs.ipynb #c26
 CONF = '''
 project = html_title = {title!r}
 version = release = {version!r}
@@ -298,6 +302,7 @@ def processed(root:Path, work:Path) -> Path:
     "The notebooks as nbdev's processors leave them. nbdev works on a copy, so that nothing is left in the project."
     shutil.copytree(root/'nbs', work/'nbs', ignore=shutil.ignore_patterns('.*', '_*'))
     shutil.copy(root/'settings.ini', work)
+    if (root/'reports').is_dir(): shutil.copytree(root/'reports', work/'nbs'/'reports', ignore=shutil.ignore_patterns('.*', '*.md'))
     for o in (work/'nbs').rglob('*.ipynb'): o.write_text(json.dumps(prepared(json.loads(o.read_text(encoding='utf-8')))), encoding='utf-8')
     here = os.pathsep.join(filter(None, [str(root), os.environ.get('PYTHONPATH')]))
     _run([sys.executable, '-c', 'from nbdev.serve import proc_nbs; proc_nbs(n_workers=0, force=True)'], work, PLOTLY_RENDERER='plotly_mimetype', PYTHONPATH=here, PYTHONWARNINGS='ignore')

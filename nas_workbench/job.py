@@ -274,9 +274,9 @@ def find(ready:Ready, table:LatencyTable, work:Work) -> Found:
     return s.run()
 
 # %% ../nbs/40_job.ipynb #c21
-def timed(ready:Ready, table:LatencyTable, a:Architecture) -> tuple[float|None, list[str]]: # Microseconds, and what is to be said about it
-    "Measure a network as the blocks of the table were measured."
-    if ready.sweep: return None, []
+def timed(ready:Ready, table:LatencyTable, a:Architecture, now:bool=False) -> tuple[float|None, list[str]]: # Microseconds, and what is to be said about it
+    "Measure a network as the blocks of the table were measured; in a sweep only when that says `now`."
+    if ready.sweep and not now: return None, []
     try: runtime = reopen(table.about)
     except (ValueError, MissingExtra) as e: return None, [f"its latency was not measured: {e}"]
     busy = claimed(runtime.where)

@@ -25,7 +25,7 @@ def site(tmp_path_factory):
     pytest.importorskip('sphinx', reason="sphinx is not installed: pip install 'nas_workbench[docs]'")
     from nas_workbench.docs import build
     root = tmp_path_factory.mktemp('project')
-    for o in ('nbs', 'nas_workbench'): shutil.copytree(ROOT/o, root/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
+    for o in ('nbs', 'nas_workbench', 'reports'): shutil.copytree(ROOT/o, root/o, ignore=shutil.ignore_patterns('__pycache__', '.ipynb_checkpoints'))
     for o in ('settings.ini', 'CONTRIBUTING.md', 'CHANGELOG.md'): shutil.copy(ROOT/o, root)
     (root/'nbs'/'howto').mkdir(exist_ok=True)
     for name in ('98_planted.ipynb', 'howto/search.ipynb'):
@@ -45,6 +45,7 @@ def test_every_notebook_and_room_has_a_page(site):
         assert (site/('index.html' if o == 'index.ipynb' else f'pages/{page_name(o)}.html')).exists(), o
     for o in (ROOT/'nas_workbench').rglob('*.py'):
         if o.name not in ('__init__.py', '_modidx.py'): assert (site/'sources'/o.relative_to(ROOT/'nas_workbench').with_suffix('.html')).exists(), o
+    for o in (ROOT/'reports').glob('*.ipynb'): assert (site/'pages'/'reports'/f'{o.stem}.html').exists(), o
     assert (site/'pages'/'howto'/'search.html').exists() and (site/'search.html').read_text() != (site/'pages'/'howto'/'search.html').read_text()
 
 def test_the_api_is_described(site):

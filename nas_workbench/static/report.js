@@ -20,7 +20,7 @@
     const {house} = await pack('house'), frames = panels[div.dataset.figure], o = frames[n], figure = div.closest('figure');
     $$(':scope > p', div).forEach(o => o.remove());
     div.setAttribute('aria-label', o.alt);
-    $('h3,h4', figure).textContent = o.title;
+    $('h3,h4,h5', figure).textContent = o.title;
     $('.words p', figure).textContent = o.alt;
     const layout = {...o.layout, template: house, dragmode: narrow() ? false : 'zoom'};
     if (narrow()) layout.margin = {...layout.margin, l: Math.min(layout.margin?.l ?? 56, 44), r: 8};

@@ -53,7 +53,7 @@ def evaluate(
     "Score a network on held-back data and measure what it costs; the latency first, so that a busy device is refused before any work."
     a = architecture
     if (data.classes, data.channels, data.resolution) != (a.classes, a.stem.c_in, a.resolution):
-        raise ValueError(f"the data set has {data.classes} classes and images of {data.channels}x{data.resolution}x{data.resolution}, the network {a.classes} and {a.stem.c_in}x{a.resolution}x{a.resolution}: use the data set that it was trained on")
+        raise ValueError(f"the data set has {data.classes} classes and images of {data.channels}x{data.resolution}x{data.resolution}, the network {a.classes} and {a.stem.c_in}x{a.resolution}x{a.resolution}: use the one that it learnt from")
     latency = None
     if runtime is not None and ranks.rank == 0:
         with claim(runtime.where, 'a measurement', alone=True): latency = time_network(runtime, a, plan).median
