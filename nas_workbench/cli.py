@@ -75,6 +75,7 @@ app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
 app.add_typer(deploy_app)
 app.add_typer(train_app)
+app.add_typer(train_app)
 app.add_typer(sweep_app, name='sweep')
 arch_app = _group('arch', 'Show and compare architectures.')
 
