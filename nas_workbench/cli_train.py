@@ -49,7 +49,7 @@ def network_of(source:str) -> tuple[Any, dict[str, Any]]: # An `Architecture`, a
 def data_of(name:str, a:Any, job:dict[str, Any], root:str='', **how:Any) -> Any: # A `DataSource`
     "The data set of this name, or that of the run, in the size of the network's images."
     from nas_workbench.data import dataset
-    name,root = name or job.get('data', 'digits'),root or job.get('root', '')
+    name,root = name or job.get('data') or 'digits',root or job.get('root', '')
     if name == 'shapes': how['augment'] = 'none'  # they are new in every epoch
     return dataset(name, resolution=a.resolution, channels=a.stem.c_in, root=root or None, skip_broken=bool(job.get('skip_broken')), **how)
 
@@ -99,6 +99,7 @@ def train(
     from nas_workbench.train.retrain import Training
 
     a,job = network_of(wanted.source)
+    wanted = replace(wanted, data=wanted.data or job.get('data') or 'digits', root=wanted.root or job.get('root', ''))
     row = TEACHERS.get(wanted.teacher.lower())
     given = dict(epochs=wanted.epochs, batch_size=wanted.batch_size, lr=wanted.lr, seed=wanted.seed, crop_pct=row.crop_pct if row else None)
     recipe = train_preset(wanted.preset, **{k: v for k,v in given.items() if v is not None})

@@ -20,6 +20,7 @@ MAP = '''
 0 | zoo              | arch
 0 | progress         |
 0 | recipes          |
+0 | front            |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -75,7 +76,7 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
 screenshots cli cli_latency cli_report cli_deploy cli_train engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
