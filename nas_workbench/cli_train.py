@@ -87,9 +87,7 @@ def train(
     report:Callable[[Any], None]=lambda o: None, # How far it has come
 ) -> tuple[Path, dict[str, Any]]|None:           # The folder and what `result.json` says; None in all processes but the first
     "Train a network in a folder of its own, or go on with that."
-    from contextlib import nullcontext
-
-    from nas_workbench.control import Control, at_work
+    from nas_workbench.control import at_work
     from nas_workbench.job import Lines
     from nas_workbench.loop import Reporting
     from nas_workbench.machine import several
@@ -112,10 +110,12 @@ def train(
         folder = ranks.first(lambda: _folder(wanted, a, out_dir, resume, dict(training=asdict(recipe), data=data.fingerprint())))
         first = ranks.rank == 0
         t.folder,t.callbacks = folder/'checkpoints'/'train',(Reporting(t.steps*recipe.epochs, report),)*first
-        with at_work(folder) if first else nullcontext(Control()) as t.control, Recorder(folder) if first else nullcontext() as emit:
-            if emit: t.emit = Lines(recipe.epochs, emit, say)
-            trained = t.run()
-            return (folder, keep(folder, a, data, wanted, trained)) if first else None
+        if not first:
+            t.run()
+            return None
+        with at_work(folder) as t.control, Recorder(folder) as emit:
+            t.emit = Lines(recipe.epochs, emit, say)
+            return folder, keep(folder, a, data, wanted, t.run())
 
 def keep(folder:Path, a:Any, data:Any, wanted:Wanted, trained:Any) -> dict[str, Any]:
     "Write the trained network; what `result.json` says."

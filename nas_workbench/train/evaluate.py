@@ -57,6 +57,6 @@ def evaluate(
     latency = None
     if runtime is not None and ranks.rank == 0:
         with claim(runtime.where, 'a measurement', alone=True): latency = time_network(runtime, a, plan).median
-    net = net.to(device, memory_format=torch.channels_last).eval()
+    net = net.to(device).to(memory_format=torch.channels_last).eval()
     top1,top5 = accuracy([net], data, batch_size, torch.device(device), precision, num_workers, ranks)[0]
     return Evaluation(top1, top5, len(data.valid), a.params(), a.macs(), latency, *(('', '') if latency is None else (runtime.device, f'{runtime.name} {runtime.version}')))
