@@ -154,6 +154,7 @@ def search_command(
     batch_size: Annotated[int|None, _number('Images in a batch')] = None,
     seed: Annotated[int, typer.Option(help='Of everything random.')] = 0,
     preset: Annotated[str, typer.Option(help='Recipe: digits, laptop, smoke or imagenet.')] = 'digits',
+    track: Annotated[str, typer.Option(help='Tell tensorboard, mlflow or wandb too.')] = '',
     out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
     root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',

@@ -50,6 +50,7 @@ from .search.run import Found, Search, check_data, check_table
 from .network import build_network
 from .space import SearchSpace
 from .space import space as space_named
+from .trackers import known_tracker, tracked
 from .train.config import TrainConfig, train_preset
 from .train.references import references
 from .train.fit import chance
@@ -84,6 +85,7 @@ class Job:
     workers: int = 0               # Processes that load images
     train: bool = True             # Train the network that is found; without, it is kept with the weights of the search
     inherit: bool = False          # Begin its training with the weights of the search
+    track: str = ''                # tensorboard, mlflow or wandb, told of every epoch too; '': none
 
     def __post_init__(self):
         for f in fields(self):
@@ -156,7 +158,7 @@ class Ready:
         return replace(a, tail=self.space.tail)
 
 OUT = 'out.ipynb'  # Where papermill writes the notebook that makes the run
-FREE = ('resume', 'out_dir', 'root', 'download', 'workers', 'train')  # may be others when a run is resumed
+FREE = ('resume', 'out_dir', 'root', 'download', 'workers', 'train', 'track')  # may be others when a run is resumed
 
 def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
     "Check everything that can be checked, and make the folder; with several processes the first one makes it."
@@ -166,6 +168,7 @@ def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
 def checked(job:Job) -> Ready:
     "Everything that can be checked is good; nothing is written."
     config = job.config()
+    known_tracker(job.track)
     s = space_named(job.space)
     config.check(s)
     if job.device != 'cpu' and not torch.cuda.is_available(): raise ValueError(f"device is {job.device!r} but torch sees no GPU here: use cpu, or install a torch that fits your driver")
@@ -253,7 +256,7 @@ def working(
     "While the `with` is open, this process alone works in the run's folder, is steered through it and keeps its record. With several processes the first one does."
     if ranks.rank: yield Work(say=_nothing, ranks=ranks)
     else:
-        with at_work(ready.folder) as control, Recorder(ready.folder) as emit: yield Work(control, emit, say, report, ranks)
+        with at_work(ready.folder) as control, Recorder(ready.folder) as record, tracked(ready.job.track, ready.folder, asdict(ready.config), record) as emit: yield Work(control, emit, say, report, ranks)
 
 class Lines:
     "An `emit` that passes events on and says a line per epoch."
