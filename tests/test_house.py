@@ -65,7 +65,8 @@ MAP = '''
 4 | trackers         | 0
 4 | pages            | 0 files views
 4 | run_page         | 0 record runs story views scrubber pages zoo search.config
-4 | report           | 0 record views pages run_page
+4 | sweep_page       | 0 record story views sweep pages run_page
+4 | report           | 0 record views pages run_page sweep_page
 5 | docs             | files
 5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
@@ -80,7 +81,8 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep sweep_view trackers pages run_page report docs
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep sweep_view
+trackers pages run_page sweep_page report docs
 screenshots cli cli_latency cli_report cli_deploy cli_branch engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
