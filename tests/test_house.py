@@ -39,7 +39,6 @@ MAP = '''
 2 | costs.calibrate  | 0 costs.table
 2 | costs.measure    | 0 blocks network runtime.* costs.table costs.calibrate
 2 | costs.analytic   | 0
-2 | costs.predict    | 0 costs.table
 3 | search.schedule  | 0
 3 | search.prune     | 0 search.schedule
 3 | search.loss      | 0
@@ -58,8 +57,8 @@ MAP = '''
 4 | views            | 0 story
 4 | scrubber         | 0 files story
 4 | runs             | 0 files control record
-4 | workbench        | 0 files record runs story views scrubber costs.table costs.predict search.schedule search.prune search.config control
-4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | workbench        | 0 files record runs story views scrubber costs.table search.schedule search.prune search.config control
+4 | sweep            | 0 record story views scrubber costs.table search.schedule search.prune search.config control
 4 | pages            | 0 files views
 4 | run_page         | 0 record story views scrubber pages zoo search.config
 4 | report           | 0 record views pages run_page
@@ -151,7 +150,7 @@ def test_torchless_rooms_do_not_import_torch(room):
     top = ast.Module([o for o in tree.body if isinstance(o, (ast.Import, ast.ImportFrom, ast.With, ast.Try, ast.If))], [])
     names = list(imports(ast.unparse(top), room))
     assert not [o for o in names if o.partition('.')[0] in ('torch', 'torchvision', 'timm')]
-    assert {o for o in map(ours, names) if o} <= {*TORCHLESS, 'costs.predict'}
+    assert {o for o in map(ours, names) if o} <= {*TORCHLESS}
 
 @pytest.mark.parametrize('room, line, complaint', [
     ('arch', 'from nas_workbench.network import build_network', 'arch (tier 0) imports network (tier 1)'),
