@@ -31,8 +31,8 @@ LOG,LAUNCHED = '.log','.launched'
 
 def arguments(job:Mapping[str, Any]) -> list[str]:
     "What `nwb search` is told."
-    given = {k: v for k,v in job.items() if v is not None and v is not False and v != ''}
-    return [o for k,v in given.items() for o in ([f'--{k.replace("_", "-")}'] if v is True else [f'--{k.replace("_", "-")}', str(v)])]
+    given = {k: v for k,v in job.items() if v not in (None, '') and v is not (k == 'train')}  # what it does by itself needs no saying
+    return [o for k,v in given.items() for o in [f'--{"no-"*(v is False)}{k.replace("_", "-")}', *([] if isinstance(v, bool) else [str(v)])]]
 
 def new_folder(
     runs:Path,      # Where all runs lie
