@@ -21,6 +21,7 @@ from .cli_deploy import deploy_app
 from .cli_latency import latency_app
 from .cli_report import report_command
 from .cli_sweep import sweep_app
+from .cli_train import train_app
 from .extras import MissingExtra, UnknownName
 
 # %% ../nbs/50_cli.ipynb #c6
@@ -75,6 +76,7 @@ app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
 app.command('branch')(branch_command)
 app.add_typer(deploy_app)
+app.add_typer(train_app)
 app.add_typer(sweep_app, name='sweep')
 arch_app = _group('arch', 'Show and compare architectures.')
 
@@ -152,6 +154,7 @@ def search_command(
     batch_size: Annotated[int|None, _number('Images in a batch')] = None,
     seed: Annotated[int, typer.Option(help='Of everything random.')] = 0,
     preset: Annotated[str, typer.Option(help='Recipe: digits, laptop, smoke or imagenet.')] = 'digits',
+    track: Annotated[str, typer.Option(help='Tell tensorboard, mlflow or wandb too.')] = '',
     out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
     root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
@@ -160,6 +163,8 @@ def search_command(
     workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
     train: Annotated[bool, typer.Option(help='Train the network that is found.')] = True,
     inherit: Annotated[bool, typer.Option('--inherit', help='Begin its training with the weights of the search.')] = False,
+    teacher: Annotated[str, typer.Option(help='Whom it learns from besides the labels: of timm, of table 4, or a run.')] = '',
+    teacher_weights: Annotated[str, typer.Option(help='A checkpoint of the teacher.')] = '',
 ) -> None:
     "Measure, search, train, and keep what was found."
     asked = dict(locals())
