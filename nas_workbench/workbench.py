@@ -142,6 +142,7 @@ class Views(W.VBox):
                 self.scrubber.observe(self._clicked, 'layer')
                 self.left.children = [self.scrubber]
             else: self.scrubber.update(record)
+        elif record.training_config: self.which.value = 'Training'
         self.draw()
 
     def beside(self, others:Sequence[Record]) -> None:
@@ -158,7 +159,7 @@ class Views(W.VBox):
         view,r = self.view,self.record
         self.layer.layout.visibility = 'visible' if view.layers else 'hidden'
         one,shown = None if self.layer.value in (None, -1) else self.layer.value,[o for o in (r, *self.others) if o.begun]
-        try: fig = fig_words('nothing has happened yet') if not shown or not (view.runs or r.begun) else view.draw(shown) if view.runs else view.draw(r, *([one] if view.layers else ()))
+        try: fig = fig_words('nothing has happened yet') if not (shown if view.runs else r.begun or (view.name == 'Training' and r.training_config)) else view.draw(shown) if view.runs else view.draw(r, *([one] if view.layers else ()))
         except ValueError as e: fig = fig_words(str(e))
         refresh(self.figure, fig)
         for o in self.figure.data if view.runs else ():
@@ -231,6 +232,12 @@ class Runs(W.VBox):
 DESK = '.workbench'  # who steers a run, while it goes
 TOLD = 300           # newest sentences of the log
 _open:dict[Path, 'weakref.ref[Workbench]'] = {}
+
+def _beside(folder:Path, what:str) -> Path:
+    "A new run that comes from another."
+    n = 1
+    while (new := folder.with_name(f'{folder.name}-{what}{n}')).exists(): n += 1
+    return new
 
 class Workbench:
     "Start a search, watch it, steer it."
@@ -357,7 +364,8 @@ class Workbench:
         "Take a run up where it was."
         try: asked = json.loads((self.folder/'config.json').read_text())['job']
         except (OSError, ValueError, KeyError): raise ValueError(f"{self.folder} does not say what was asked for: start a new search") from None
-        self._process = launch(self.folder, 'search', *arguments({**asked, 'out_dir': str(self.folder), 'resume': True}))
+        what = ['train', asked.pop('source')] if 'source' in asked else ['search']
+        self._process = launch(self.folder, *what, *arguments({**asked, 'out_dir': str(self.folder), 'resume': True}))
         self.look()
 
     def _stop(self) -> None:
@@ -388,8 +396,7 @@ class Workbench:
         old,name,value = self.folder,self.setting.value,self.value.value
         if self.since.value is None: raise ValueError(f"{old} has no checkpoint to begin from: wait for the end of an epoch")
         SearchConfig.from_dict({**self._recipe(), name: value}).check(self.record.space)
-        n = 2
-        while (new := old.with_name(f'{old.name}-branch{n-1}')).exists(): n += 1
+        new = _beside(old, 'branch')
         self._process = launch(new, 'branch', str(old), str(new), '--epoch', str(self.since.value), '--change', f'{name}={value!r}')
         self.attach(new)
 
@@ -400,8 +407,11 @@ class Workbench:
             note(folder, pinned=not notes(folder).pinned)
             self.runs.fill()
         elif what == 'Train':
-            self._process = launch(folder, 'train', str(folder))
-            self.attach(folder)
+            if not (folder/'architecture.json').exists(): raise ValueError(f"{folder} has no network to train yet: wait until it is kept")
+            asked = json.loads((folder/'config.json').read_text()).get('job', {}) if (folder/'config.json').exists() else {}
+            new = _beside(folder, 'trained')
+            self._process = launch(new, 'train', str(folder), '--preset', asked.get('preset', 'digits'), '--out-dir', str(new))
+            self.attach(new)
         else:
             self.errands.append(Errand({'Page': 'report', 'Export': 'deploy'}[what], str(folder)))
             self._say(f"{what.lower()} of {called(folder)}: on its way")
