@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .cli_deploy import deploy_app
+from .cli_detect import detect_command
 from .cli_latency import latency_app
 from .cli_report import report_command
 from .cli_sweep import sweep_app
@@ -73,6 +74,7 @@ def _group(name:str, text:str) -> typer.Typer:
 app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
 app.add_typer(deploy_app)
+app.command('detect')(detect_command)
 app.add_typer(sweep_app, name='sweep')
 arch_app = _group('arch', 'Show and compare architectures.')
 

@@ -70,12 +70,13 @@ MAP = '''
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
+5 | cli_detect       | 0 1 2 3 4
 5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
 recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
-screenshots cli cli_latency cli_report cli_deploy engines cli_sweep
+screenshots cli cli_latency cli_report cli_deploy cli_detect engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
