@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'sentence', 'nwb', 'main', 'read_architecture',
            'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'docs_screenshots', 'search_command',
-           'bench_prunode', 'bench_search']
+           'bench_prunode', 'bench_search', 'bench_references']
 
 # %% ../nbs/50_cli.ipynb #c3
 import errno
@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .cli_branch import branch_command
 from .cli_deploy import deploy_app
 from .cli_detect import detect_command
 from .cli_latency import latency_app
@@ -73,6 +74,7 @@ def _group(name:str, text:str) -> typer.Typer:
 
 app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
+app.command('branch')(branch_command)
 app.add_typer(deploy_app)
 app.command('detect')(detect_command)
 app.add_typer(sweep_app, name='sweep')
@@ -152,14 +154,17 @@ def search_command(
     batch_size: Annotated[int|None, _number('Images in a batch')] = None,
     seed: Annotated[int, typer.Option(help='Of everything random.')] = 0,
     preset: Annotated[str, typer.Option(help='Recipe: digits, laptop, smoke or imagenet.')] = 'digits',
+    track: Annotated[str, typer.Option(help='Tell tensorboard, mlflow or wandb too.')] = '',
     out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
     root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
     download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
     skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
     workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
+    train: Annotated[bool, typer.Option(help='Train the network that is found.')] = True,
+    inherit: Annotated[bool, typer.Option('--inherit', help='Begin its training with the weights of the search.')] = False,
 ) -> None:
-    "Search a network: measure, search, keep what was found."
+    "Measure, search, train, and keep what was found."
     asked = dict(locals())
     from nas_workbench.job import Job, run
     from nas_workbench.machine import several
@@ -169,7 +174,7 @@ def search_command(
         result = run(Job(**asked), ranks, shown.say, shown.report)
         if ranks.rank: return
         measured = f", measured {result['measured_us']:.1f}" if result['measured_us'] else ''
-        typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['top1_pct']:.1f}%, {result['params']:,} parameters")
+        typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['trained_top1_pct' if result['trained_top1_pct'] is not None else 'top1_pct']:.1f}%, {result['params']:,} parameters")
         for note in result['notes']: typer.echo(f'note: {note}')
         typer.echo(result['folder'])
 
@@ -205,3 +210,15 @@ def bench_search(
     typer.echo(table_search(bench_search(recipe(preset), s, dataset(data, resolution=s.resolution), device)))
     typer.echo('\n| granularity | widths at most | step ms | saved for backward MB |\n|---|---|---|---|')
     for g,widths,ms,mb in bench_widths(named('prunet', resolution=64), device=device): typer.echo(f'| {g} | {widths} | {ms:.1f} | {mb:.1f} |')
+
+@bench_app.command('references')
+def bench_references(
+    space: Annotated[str, typer.Option(help='Search space: a preset.')] = 'prunet-tiny',
+    data: Annotated[str, typer.Option(help='Data set.')] = 'digits',
+    preset: Annotated[str, typer.Option(help='Recipe of the training.')] = 'digits',
+    seeds: Annotated[int, typer.Option(min=1, help='Trainings of each network.')] = 1,
+) -> None:
+    "Train networks that need no search, for comparison; as JSON."
+    from nas_workbench.space import space as named
+    from nas_workbench.train.references import as_file
+    typer.echo(as_file(named(space), data, preset, seeds, say=lambda text: typer.echo(text, err=True)))

@@ -134,14 +134,17 @@ def check_command(
     "Measure fresh random networks and say whether the table holds."
     import random
     from nas_workbench.costs.calibrate import accuracy
-    from nas_workbench.costs.measure import Journal, measure_networks, reopen
+    from nas_workbench.costs.measure import Journal, measure_networks, pulse_of, reopen
     from nas_workbench.costs.table import read_table
     from nas_workbench.runtime.base import Plan, claim
     table = read_table(file)
     rt,where = reopen(table.about),space_of(table)
     first = random.SystemRandom().randrange(10**9) if seed is None else seed
     fresh = [where.sample(first + i) for i in range(networks)]
-    with claim(rt.where, 'a measurement', alone=True): timed = measure_networks(fresh, rt, Journal(None, table.about), Plan(seconds=.15), noise, report=_progress)
+    with claim(rt.where, 'a measurement', alone=True):
+        pulse = pulse_of(rt, where, tolerance=noise)
+        timed = measure_networks(fresh, rt, Journal(None, table.about), pulse, Plan(seconds=.15), limit=noise, report=_progress)
+        pulse.check(noise)
     a = accuracy([x.latency(table) for x,_ in timed], [lat for _,lat in timed])
     typer.echo(a.line())
     typer.echo('the table holds' if a.holds else f'the table no longer holds: measure it anew with nwb latency measure {table.about.space}, on a quiet machine')

@@ -25,25 +25,15 @@ sweep_app = typer.Typer(cls=_Runs, rich_markup_mode=None, help='Many searches an
 Folder = Annotated[Path, typer.Argument(metavar='[FOLDER]', help='Of the sweep.')]
 USUAL = Path('runs/sweep')
 
-def _plan(folder:Path, axes:list[str], file:Path|None, notebook:Path|None, train:str|None) -> None:
+def _begin(folder:Path, axes:list[str], file:Path|None, notebook:Path|None, train:str|None) -> None:
     "Begin a sweep, or see that it is the one that is there."
-    from nas_workbench.sweep import NOTEBOOK, PAPER, PLAN, Plan, axis, find_notebook, grid, listed, named, parameters, read_plan, write_plan
-    there = read_plan(folder) if (folder/PLAN).exists() else None
-    source = folder/NOTEBOOK if there else notebook or find_notebook()
-    known = parameters(source)
+    from nas_workbench.sweep import NOTEBOOK, PAPER, PLAN, axis, begin, find_notebook, grid, listed, parameters
+    there = (folder/PLAN).exists()
+    known = parameters(source := folder/NOTEBOOK if there else notebook or find_notebook())
     given = dict(axis(o, known) for o in axes)
-    if there and not given and not file and train in (None, there.train): return
-    some = file or any(len(o) > 1 for o in given.values())
-    jobs = [{**job, **more} for job in (listed(file, known) if file else [{}]) for more in grid(given if some else {**PAPER, **given})]
-    plan = Plan(named(jobs), train or (there.train if there else 'chosen'), os.path.relpath(Path.cwd(), folder))
-    if there:
-        if (given or file) and {**there.jobs} != {**plan.jobs}: raise ValueError(f"{folder} holds another sweep, of {len(there.jobs)} jobs: go on with it by `nwb sweep {folder}`, put more into it with --add, or use another folder")
-        plan = Plan(there.jobs, plan.train, there.home)
-    elif folder.exists() and any(folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no sweep: use another folder")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, folder/NOTEBOOK)
-    write_plan(folder, plan)
+    some = file or (there and not given) or any(len(o) > 1 for o in given.values())
+    jobs = [] if there and not given and not file else [{**job, **more} for job in (listed(file, known) if file else [{}]) for more in grid(given if some else {**PAPER, **given})]
+    begin(folder, jobs, train, source)
 
 @sweep_app.command('run', hidden=True, epilog='`nwb sweep status FOLDER` tells how it stands.')
 def run_command(
@@ -66,7 +56,7 @@ def run_command(
     if cancel:
         for name in engines.cancel(folder, rest): typer.echo(f'{name}: cancelled')
         return
-    if not add and not retry: _plan(folder, rest, list_, notebook, train)
+    if not add and not retry: _begin(folder, rest, list_, notebook, train)
     plan = read_plan(folder)
     if add: write_plan(folder, plan := added(plan, dict(axis(o, parameters(folder/NOTEBOOK)) for o in add)))
     if retry:

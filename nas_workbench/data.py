@@ -6,7 +6,7 @@
 __all__ = ['SMALL', 'TRAIN', 'VALID', 'AUGMENTS', 'PREPARED', 'split', 'Images', 'one_by_one', 'Batches', 'batches', 'Shapes',
            'Listing', 'Shards', 'Recipe', 'jitter', 'Tensors', 'Pictures', 'Preparation', 'DataSource', 'dataset']
 
-# %% ../nbs/08_data.ipynb #4607506f
+# %% ../nbs/08_data.ipynb #c3
 import hashlib
 import io
 import json
@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from .extras import UnknownName, need
 from .shapes import AUGMENT, CLASSES, IMAGE, ORDER, SPLIT, bits, paint_shapes, uniforms
 
-# %% ../nbs/08_data.ipynb #ac26870a
+# %% ../nbs/08_data.ipynb #c6
 def split(
     n_or_labels:Any,     # How many images, or the class of each
     fraction:float=.8,   # Share of the first part
@@ -54,7 +54,7 @@ def split(
     chosen = np.arange(n) - np.repeat(begin, counts) < np.repeat(take, counts)
     return np.sort(order[chosen]), np.sort(order[~chosen])
 
-# %% ../nbs/08_data.ipynb #2b514530
+# %% ../nbs/08_data.ipynb #c10
 class Images(Dataset):
     "Images and classes, drawn a batch at a time."
     labels:np.ndarray   # The class of every image
@@ -104,7 +104,7 @@ def _draw(dataset:Any, rows:np.ndarray, seed:int, epoch:int) -> tuple[Tensor, Te
     xs,ys = zip(*one_by_one(dataset.__getitem__, rows, seed, epoch))
     return torch.stack(xs), torch.as_tensor(ys)
 
-# %% ../nbs/08_data.ipynb #6b29a80a
+# %% ../nbs/08_data.ipynb #c12
 @dataclass
 class _Pool:
     "Worker processes that several epochs share."
@@ -216,13 +216,13 @@ def batches(
     rows = np.arange(len(dataset)) if indices is None else np.asarray(indices, dtype=np.int64)
     return Batches(dataset, rows, batch_size, seed, epoch, start, drop_last, shuffle, rank, world_size, num_workers, pin_memory, prefetch)
 
-# %% ../nbs/08_data.ipynb #5134d3ac
+# %% ../nbs/08_data.ipynb #c19
 class Shapes(Images):
     "Generated images; fresh ones in every epoch unless `fixed`."
     def __init__(self, n:int, resolution:int, classes:int, difficulty:float, channels:int, seed:int, fixed:bool):
         self.resolution,self.classes,self.difficulty,self.channels,self.seed,self.fixed = resolution,classes,difficulty,channels,seed,fixed
         self.labels = np.arange(n) % classes
-        self.identity = f'shapes 1: {n} of {classes} classes, {channels}x{resolution}, difficulty {difficulty}, seed {seed}, {"fixed" if fixed else "fresh"}'
+        self.identity = f'shapes 2: {n} of {classes} classes, {channels}x{resolution}, difficulty {difficulty}, seed {seed}, {"fixed" if fixed else "fresh"}'
 
     def draw(self, rows:np.ndarray, seed:int=0, epoch:int=0) -> tuple[Tensor, Tensor]:
         y = self.labels[rows]
@@ -232,7 +232,7 @@ class Shapes(Images):
         if self.channels == 1: x = (x[:,0] + x[:,1] + x[:,2])[:,None]/np.float32(3)
         return torch.from_numpy(x), torch.from_numpy(y)
 
-# %% ../nbs/08_data.ipynb #a1a5a489
+# %% ../nbs/08_data.ipynb #c22
 SMALL = 256 * 2**20  # bytes: what is decoded and kept in memory
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +291,7 @@ def _class_order(train:Listing, valid:Listing) -> Listing:
     number = np.array([train.class_names.index(o) for o in valid.class_names])
     return replace(valid, labels=number[valid.labels], class_names=train.class_names)
 
-# %% ../nbs/08_data.ipynb #ff759156
+# %% ../nbs/08_data.ipynb #c24
 TRAIN,VALID = ('train', 'training'),('val', 'valid', 'validation', 'eval', 'test')
 
 def _one_folder(path:Path) -> Listing:
@@ -419,7 +419,7 @@ def _digits() -> tuple[Listing, Listing|None]:
     pixels = (raw.images*(255/16)).round().astype(np.uint8)
     return _listing(partial(_from_array, pixels), _numbered, raw.target, range(10)), None
 
-# %% ../nbs/08_data.ipynb #600704f9
+# %% ../nbs/08_data.ipynb #c26
 AUGMENTS = {'paper': 'rand-m9-mstd0.5', 'retrain': 'rand-m9-mstd0.5+erase0.2'}
 _TIMM_AUGMENT = re.compile(r'(?:rand(?:-(?:mstd|mmax|inc|m|n|p)[\d.]+|-tweights)*|augmix(?:-(?:mstd|m|w|d|a|b)[\d.]+)*|original|originalr|v0|v0r|3a)')
 
@@ -459,7 +459,7 @@ def _transform(recipe:Recipe, channels:int, resolution:int, crop_pct:float, mean
     if not recipe.timm: return create_transform(size, interpolation='bicubic', mean=mean, std=std, crop_pct=crop_pct)
     return create_transform(size, is_training=True, auto_augment=recipe.timm, interpolation='random', mean=mean, std=std, re_prob=recipe.erase, re_mode='pixel')
 
-# %% ../nbs/08_data.ipynb #fd990d05
+# %% ../nbs/08_data.ipynb #c32
 class Tensors(Images):
     "Images kept in memory as bytes; a batch is one index operation."
     def __init__(self, pixels:Tensor, labels:np.ndarray, mean:tuple[float, ...], std:tuple[float, ...], light:bool, identity:str):
@@ -511,7 +511,7 @@ def _to_bytes(resolution:int, crop_pct:float) -> Callable[[Image.Image], Tensor]
     from timm.data import create_transform
     return create_transform(resolution, interpolation='bicubic', crop_pct=crop_pct, normalize=False)
 
-# %% ../nbs/08_data.ipynb #bc18b9c0
+# %% ../nbs/08_data.ipynb #c34
 @dataclass(frozen=True)
 class Preparation:
     "What is done to a picture before a network sees it, outside training: resized so that its shorter side is `resolution/crop_pct`, its middle cut out, normalised."

@@ -7,7 +7,7 @@ __all__ = ['SHARED', 'MEASURE', 'SENTENCES', 'NO_ROOM', 'OBJECTIVE', 'NOW', 'TRI
            'Place', 'QUIET', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step', 'home_of',
            'asked', 'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone',
            'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles', 'retry',
-           'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm']
+           'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm', 'start']
 
 # %% ../nbs/26_engines.ipynb #c3
 import json
@@ -159,11 +159,13 @@ def work(
     folder:str,
     step:str,
     train:bool=False,
-    threads:int=1,       # Of the processor, for this step
+    threads:int=1,       # Of the processor, for this step; no more than OMP_NUM_THREADS says, where that is set
     gpu:int|None=None,   # Its number, where a step may use only one of several
 ) -> str:                # done, failed or cancelled
     "One step of a sweep, to its end."
     folder,home = os.path.abspath(folder),step_folder(folder, step)
+    most = os.environ.get('OMP_NUM_THREADS', '')
+    threads = min(threads, int(most)) if most.isdigit() else threads
     env = os.environ | {'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads)} | ({} if gpu is None else {'CUDA_VISIBLE_DEVICES': str(gpu)})
     code = f'from nas_workbench.engines import run_step; run_step({folder!r}, {step!r}, {os.getpid()}, {train})'
     said = ''
@@ -353,7 +355,7 @@ def on_ray(folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> It
     with need('ray'): import ray
     here = Room.here()
     with tempfile.TemporaryDirectory(prefix='nwb-', ignore_cleanup_errors=True) as files:
-        alone:dict[str, Any] = dict(num_cpus=here.cores, include_dashboard=False, _temp_dir=files, object_store_memory=100*2**20) | ({'num_gpus': here.gpus} if here.gpus else {})
+        alone:dict[str, Any] = dict(num_cpus=max(here.cores, jobs), include_dashboard=False, _temp_dir=files, object_store_memory=100*2**20) | ({'num_gpus': here.gpus} if here.gpus else {})
         try: ray.init(address=address or 'local', log_to_driver=False, logging_level=logging.ERROR, **({} if address else alone))
         except (ConnectionError, ValueError) as e: raise ValueError(f"no Ray answers at {address!r} ({str(e).splitlines()[0]}): start it with `ray start --head`, or leave the address out") from None
         task:Any = ray.remote(work)
@@ -363,7 +365,7 @@ def on_ray(folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> It
             cuda = uses_gpu(folder)
             _,threads = at_once(replace(room, memory_mb=room.memory_mb/2**20), len(steps), needs_mb(folder), cuda, jobs)
             threads = min(threads, *(max(1, int(o.get('CPU', 1))) for o in nodes))
-            how = dict(num_cpus=threads, num_gpus=int(cuda), memory=int(needs_mb(folder)*2**20), max_retries=TRIES)
+            how = dict(num_cpus=threads, num_gpus=int(cuda), memory=int(min(needs_mb(folder)*2**20, *(o.get('memory', 0.) for o in nodes))), max_retries=TRIES)
             waits = {task.options(**how).remote(os.path.abspath(folder), o, train, threads): o for o in steps}
             while waits:
                 for o in ray.wait(list(waits), timeout=.5)[0]:
@@ -392,3 +394,10 @@ def write_slurm(folder:str|Path, jobs:int=0) -> Path:
     file = Path(folder)/'submit.sh'
     write_whole(file, slurm_script(str(folder), jobs).encode())
     return file
+
+# %% ../nbs/26_engines.ipynb #c30
+def start(folder:str|Path, *options:str) -> subprocess.Popen:
+    "Start `nwb sweep` on a folder that holds a plan, in a session of its own; what it prints goes into the folder."
+    read_plan(folder)
+    with open(Path(folder)/'.log', 'wb') as log:
+        return subprocess.Popen([sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'sweep', os.path.abspath(folder), *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTINGS', 'OUT', 'FREE', 'ROOM_MB', 'Job', 'injected', 'job_from', 'WholeTail', 'Ready', 'prepare', 'checked',
-           'known_table', 'table_for', 'Work', 'working', 'Lines', 'find', 'timed', 'keep', 'report', 'run', 'warm_up']
+           'known_table', 'table_for', 'Work', 'working', 'Lines', 'find', 'train', 'timed', 'keep', 'report', 'run',
+           'about_job', 'about_space', 'about_result', 'about_files', 'warm_up']
 
 # %% ../nbs/40_job.ipynb #c3
 import ast
@@ -30,21 +31,30 @@ from .costs.measure import about_now, measure_table, open_runtime, reopen, time_
 from .costs.table import LatencyTable, read_table
 from .data import DataSource, dataset
 from .deploy import deploy
-from .events import Cost, Emit, Epoch, Event, Warned
+from .events import Cost, Emit, Epoch, Event, Finished, TrainingEpoch, TrainingFinished, Warned
 from .extras import MissingExtra
 from .files import write_whole
 from .loop import Callback, Loop, Reporting
 from .machine import Ranks
 from .progress import Progress, duration
+from .recipes import Recipe
 from .record import NAME, Recorder, read
 from .report import write_report
+from .pages import times
+from .run_page import FILES, shown
 from .resumable import Resumable, ignore
 from .runs import new_folder
 from .runtime.base import claimed
 from .search.config import SearchConfig, preset
 from .search.run import Found, Search, check_data, check_table
+from .network import build_network
 from .space import SearchSpace
 from .space import space as space_named
+from .trackers import known_tracker, tracked
+from .train.config import TrainConfig, train_preset
+from .train.references import references
+from .train.fit import chance
+from .train.retrain import Trained, Training
 
 # %% ../nbs/40_job.ipynb #c6
 SETTINGS = ('alpha', 'beta', 'phi', 'lam', 'tau', 'epochs', 'warmup', 'batch_size', 'seed')  # of the recipe
@@ -73,6 +83,9 @@ class Job:
     download: bool = False         # Let torch/ and hfds/ download what is missing
     skip_broken: bool = False      # Leave out images that cannot be read
     workers: int = 0               # Processes that load images
+    train: bool = True             # Train the network that is found; without, it is kept with the weights of the search
+    inherit: bool = False          # Begin its training with the weights of the search
+    track: str = ''                # tensorboard, mlflow or wandb, told of every epoch too; '': none
 
     def __post_init__(self):
         for f in fields(self):
@@ -81,8 +94,12 @@ class Job:
         if type(self.workers) is not int or self.workers < 0: raise ValueError(f"workers is {self.workers!r}: use a whole number, 0 to load images in this process")
 
     def config(self) -> SearchConfig:
-        "The recipe."
-        return preset(self.preset, **{k: v for k,v in ((k, getattr(self, k)) for k in SETTINGS) if v is not None})
+        "The recipe of the search."
+        return preset(self.preset, **{k: v for k,v in ((k, getattr(self, k)) for k in SETTINGS) if v is not None}, **({'augment': 'none'} if self.data == 'shapes' else {}))  # shapes are new in every epoch
+
+    def training(self) -> TrainConfig:
+        "The recipe of the training, of the same name."
+        return train_preset(self.preset, seed=self.seed, **({'augment': 'none'} if self.data == 'shapes' else {}))
 
 def injected(cells:Iterable[str]) -> set[str]:
     "Names that papermill set, by the cells of a notebook that ran so far."
@@ -113,8 +130,10 @@ class Ready:
     "A job that can begin."
     job: Job
     config: SearchConfig
+    recipe: TrainConfig|None # None: nothing is trained
     space: SearchSpace      # With all classes
-    data: DataSource        # What is searched on: all classes or some
+    part: DataSource        # What is searched on: all classes or some
+    data: DataSource        # All classes, as they are trained with
     runtime: Any            # A `Runtime`; None where the table comes from elsewhere
     folder: Path
 
@@ -132,14 +151,14 @@ class Ready:
     @property
     def searched(self) -> SearchSpace:
         "The space as it is searched."
-        return replace(self.space, classes=self.data.classes)
+        return replace(self.space, classes=self.part.classes)
 
     def whole(self, a:Architecture) -> Architecture:
         "A network of `searched` with an output for every class."
         return replace(a, tail=self.space.tail)
 
 OUT = 'out.ipynb'  # Where papermill writes the notebook that makes the run
-FREE = ('resume', 'out_dir', 'root', 'download', 'workers')  # may be others when a run is resumed
+FREE = ('resume', 'out_dir', 'root', 'download', 'workers', 'train', 'track')  # may be others when a run is resumed
 
 def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
     "Check everything that can be checked, and make the folder; with several processes the first one makes it."
@@ -149,19 +168,21 @@ def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
 def checked(job:Job) -> Ready:
     "Everything that can be checked is good; nothing is written."
     config = job.config()
+    known_tracker(job.track)
     s = space_named(job.space)
     config.check(s)
     if job.device != 'cpu' and not torch.cuda.is_available(): raise ValueError(f"device is {job.device!r} but torch sees no GPU here: use cpu, or install a torch that fits your driver")
     if job.table and not Path(job.table).is_file(): raise ValueError(f"there is no latency table {job.table!r}: measure one with `nwb latency measure {job.space}`, or leave table empty")
     if job.resume and not job.out_dir: raise ValueError("resume needs to know with what: name the run folder in out_dir")
     runtime = None if job.table else open_runtime(job.runtime, usual(job.runtime, job.device), job.device)
-    def data(classes:float|None) -> DataSource:
-        augment = 'none' if job.data == 'shapes' else config.augment  # shapes are new in every epoch
-        return dataset(job.data, resolution=s.resolution, root=job.root or None, classes=classes, augment=augment, skip_broken=job.skip_broken, download=job.download)
-    part = data(config.classes)
-    n = part.classes if config.classes is None else data(None).classes
+    def images(**how:Any) -> DataSource: return dataset(job.data, resolution=s.resolution, root=job.root or None, skip_broken=job.skip_broken, download=job.download, **how)
+    recipe = job.training() if job.train else None
+    part = images(classes=config.classes, augment=config.augment)
+    whole = images(augment=recipe.augment, crop_pct=recipe.crop_pct) if recipe else part if config.classes is None else images()
+    n = whole.classes
+    if whole.fingerprint() == part.fingerprint(): whole = part  # kept once
     folder = Path(job.out_dir) if job.out_dir else new_folder(Path('runs'), s.name, config)
-    ready = Ready(job, config, s if n == s.classes else replace(s, classes=n), part, runtime, folder)
+    ready = Ready(job, config, recipe, s if n == s.classes else replace(s, classes=n), part, whole, runtime, folder)
     check_data(config, ready.searched, part)
     table = known_table(ready)
     if table: check_table(ready.space, table)
@@ -172,14 +193,15 @@ def _folder(ready:Ready) -> Path:
     job,folder = ready.job,ready.folder
     there = folder/'config.json'
     asked = asdict(job) | {'resume': False, 'out_dir': ''}
+    before = json.loads(there.read_text()) if there.exists() else {}
     if there.exists():
-        old = json.loads(there.read_text()).get('job', {})
+        old = before.get('job', {})
         if not job.resume: raise ValueError(f"{folder} already holds a run: go on with it by resume=True, or use another out_dir")
         odd = [k for k in asked if k not in FREE and old.get(k) != asked[k]]
         if odd: raise ValueError(f"{folder} holds a run with {odd[0]} {old.get(odd[0])!r}, not {asked[odd[0]]!r}: resume it with the same parameters, or use another out_dir")
     elif folder.exists() and any(o.name[0] != '.' and o.name != OUT for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another out_dir")
     elif job.resume: raise ValueError(f"there is no run in {folder} to go on with: leave resume out")
-    kept = json.dumps(dict(job=asked, recipe=asdict(ready.config), space=json.loads(ready.searched.to_json()), data=ready.data.fingerprint()), indent=1)
+    kept = json.dumps(before | dict(job=asked, recipe=asdict(ready.config), training=asdict(ready.recipe) if ready.recipe else None, space=json.loads(ready.searched.to_json()), data=ready.part.fingerprint()), indent=1)
     try: folder.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise ValueError(f"no run can be made in {folder} ({e.strerror}): use an out_dir that you may write to") from None
     write_whole(there, kept.encode())
@@ -234,20 +256,25 @@ def working(
     "While the `with` is open, this process alone works in the run's folder, is steered through it and keeps its record. With several processes the first one does."
     if ranks.rank: yield Work(say=_nothing, ranks=ranks)
     else:
-        with at_work(ready.folder) as control, Recorder(ready.folder) as emit: yield Work(control, emit, say, report, ranks)
+        with at_work(ready.folder) as control, Recorder(ready.folder) as record, tracked(ready.job.track, ready.folder, asdict(ready.config), record) as emit: yield Work(control, emit, say, report, ranks)
 
 class Lines:
     "An `emit` that passes events on and says a line per epoch."
     def __init__(self, epochs:int, emit:Emit, say:Callable[[str], None]=print): self.epochs,self.emit,self.say = epochs,emit,say
+
+    def left(self, epoch:int, seconds:float) -> str: return f'at most {duration(seconds*(self.epochs-epoch))} left'  # epochs of a search get cheaper
 
     def __call__(self, event:Event) -> None:
         self.emit(event)
         if isinstance(event, Epoch): self.now = event
         elif isinstance(event, Warned): self.say(f'note: {event.text}')
         elif isinstance(event, Cost):
-            o,left = self.now,event.seconds*(self.epochs-event.epoch)  # epochs get cheaper, so it is less
+            o = self.now
             self.say(f'epoch {o.epoch:3}/{self.epochs} {o.phase:6}  CE {o.ce:.3f}  LAT {o.lat:7.1f} µs  accuracy {o.top1:5.1f}%  {sum(len(b) for b in o.blocks):3} blocks  '
-                     f'{event.weights_ms:6.1f} ms a step  at most {duration(left)} left')
+                     f'{event.weights_ms:6.1f} ms a step  {self.left(o.epoch, event.seconds)}')
+        elif isinstance(event, TrainingEpoch):
+            averaged = f'  averaged {event.top1_ema:5.1f}%' if event.top1_ema is not None else ''
+            self.say(f'epoch {event.epoch:3}/{self.epochs} train   loss {event.loss:.3f}  accuracy {event.top1:5.1f}%{averaged}  {event.ms:6.1f} ms a step  {self.left(event.epoch, event.seconds)}')
 
 # %% ../nbs/40_job.ipynb #c19
 ROOM_MB = 500  # For states at the ends of epochs, which new runs can branch from
@@ -256,24 +283,45 @@ def _steps(run:Resumable, report:Callable[[Progress], None]) -> tuple[Callback, 
     "Tells how far a run has come."
     return Reporting(sum(run.steps_in(e) for e in range(1, run.config.epochs+1)), report),
 
-def _is_over(ready:Ready) -> bool:
-    "Whether the search came to its end before."
-    if not (ready.folder/NAME).exists(): return False
-    o = read(ready.folder).finished
-    if not o or o.reason != 'done': return False
-    if not names(ready.folder/'checkpoints'): raise ValueError(f"the search in {ready.folder} is done but its checkpoints are gone: search again in another out_dir")
+def _is_over(folder:Path, end:type[Finished]|type[TrainingFinished], checkpoints:Path) -> bool:
+    "Whether the search, or the training, came to its end before."
+    if not (folder/NAME).exists(): return False
+    ends = read(folder).all(end)
+    if not ends or ends[-1].reason != 'done': return False
+    if not names(checkpoints): raise ValueError(f"what {folder} did is done but its checkpoints are gone: begin again in another out_dir")
     return True
+
+def _finish(run:Resumable, epochs:int, over:bool, work:Work) -> Any:
+    "To the end; of one that is over what it ended with, and nothing is recorded."
+    if not over: run.emit,run.control = Lines(epochs, work.emit, work.say),work.control
+    run.callbacks = _steps(run, work.report)
+    return run.run()
 
 def find(ready:Ready, table:LatencyTable, work:Work) -> Found:
     "Search, go on with a search, or read out what one found."
-    over = work.ranks.first(lambda: _is_over(ready))
-    emit,control = (ignore, Control()) if over else (Lines(ready.config.epochs, work.emit, work.say), work.control)
-    s = Search(ready.config, ready.searched, ready.data, WholeTail(table, ready.space), ready.folder/'checkpoints', emit, control, ready.shared/'warmups', ready.job.device,
+    checkpoints = ready.folder/'checkpoints'
+    over = work.ranks.first(lambda: _is_over(ready.folder, Finished, checkpoints))
+    s = Search(ready.config, ready.searched, ready.part, WholeTail(table, ready.space), checkpoints, warmups=ready.shared/'warmups', device=ready.job.device,
                num_workers=ready.job.workers, room_mb=ROOM_MB)
-    s.callbacks = _steps(s, work.report)
-    return s.run()
+    return _finish(s, ready.config.epochs, over, work)
 
 # %% ../nbs/40_job.ipynb #c21
+def _inherited(ready:Ready, found:Found) -> dict[str, torch.Tensor]:
+    "Weights of the search, and fresh ones where the search had fewer classes."
+    own = found.net.state_dict()
+    with chance(ready.config.seed): fresh = build_network(ready.whole(found.architecture)).state_dict()
+    return {k: own[k] if own[k].shape == v.shape else v for k,v in fresh.items()}
+
+def train(ready:Ready, found:Found, work:Work) -> Trained|None:
+    "Train what was found, go on with that, or read out what it ended with."
+    if not ready.recipe or found.reason != 'done': return None
+    checkpoints = ready.folder/'checkpoints'/'train'
+    over = work.ranks.first(lambda: _is_over(ready.folder, TrainingFinished, checkpoints))
+    t = Training(ready.recipe, ready.whole(found.architecture), ready.data, checkpoints, device=ready.job.device,
+                 start=_inherited(ready, found) if ready.job.inherit else None, num_workers=ready.job.workers)
+    return _finish(t, ready.recipe.epochs, over, work)
+
+# %% ../nbs/40_job.ipynb #c23
 def timed(ready:Ready, table:LatencyTable, a:Architecture, now:bool=False) -> tuple[float|None, list[str]]: # Microseconds, and what is to be said about it
     "Measure a network as the blocks of the table were measured; in a sweep only when that says `now`."
     if ready.sweep and not now: return None, []
@@ -285,17 +333,20 @@ def timed(ready:Ready, table:LatencyTable, a:Architecture, now:bool=False) -> tu
     off = visits[1]/visits[0] - 1
     return visits[0], [f'two measurements of its latency differ by {off:.0%}: the machine was busy'] if off > .05 else []
 
-def keep(ready:Ready, found:Found, table:LatencyTable) -> dict[str, Any]:
+def keep(ready:Ready, found:Found, trained:Trained|None, table:LatencyTable) -> dict[str, Any]:
     "Write what was found; the figures of `result.json`."
-    a,folder,data = found.architecture,ready.folder,ready.data
+    folder = ready.folder
+    a,net,data = (ready.whole(found.architecture), trained.net, ready.data) if trained else (found.architecture, found.net, ready.part)
     (folder/'result.json').unlink(missing_ok=True)
     write_whole(folder/'architecture.json', a.to_json().encode())
-    write_whole(folder/'network.safetensors', save({k: v.detach().cpu().contiguous() for k,v in found.net.state_dict().items()}))
+    write_whole(folder/'network.safetensors', save({k: v.detach().cpu().contiguous() for k,v in net.state_dict().items()}))
     samples,_ = data.valid.draw(np.arange(min(len(data.valid), 8)))
-    deployed = deploy(found.net, a, folder, labels=data.class_names, preparation=data.preparation, fp16=True, engine=ready.job.runtime in ('tensorrt', 'trtexec'), samples=samples)
+    deployed = deploy(net, a, folder, labels=data.class_names, preparation=data.preparation, fp16=True, engine=ready.job.runtime in ('tensorrt', 'trtexec'), samples=samples)
     measured,notes = timed(ready, table, ready.whole(a))
-    result = dict(reason=found.reason, predicted_us=found.lat, measured_us=measured, sum_us=ready.whole(a).latency(table.raw()), params=a.params(), macs=a.macs(), top1_pct=found.top1, device=table.about.device,
+    result = dict(reason=trained.reason if trained else found.reason, predicted_us=found.lat, measured_us=measured, sum_us=ready.whole(a).latency(table.raw()), params=a.params(), macs=a.macs(), top1_pct=found.top1,
+                  trained_top1_pct=trained.top1 if trained else None, trained_top5_pct=trained.top5 if trained else None, device=table.about.device,
                   runtime=f'{table.about.runtime} {table.about.version}', seed=ready.config.seed, notes=[*notes, *deployed.pop('notes')], deployed=deployed,
+                  references=[dict(name=o.name, predicted_us=o.of(ready.space).latency(table), top1_pct=o.mean) for o in references(ready.space, ready.job.data)],
                   versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
     write_whole(folder/'result.json', json.dumps(result, indent=1).encode())
     return result
@@ -315,13 +366,46 @@ def run(
     with working(ready, ranks, say, report_to) as work:
         table = table_for(ready, ranks, work.report)
         found = find(ready, table, work)
+        trained = train(ready, found, work)
         def finish() -> dict[str, Any]:
-            result = keep(ready, found, table)
+            result = keep(ready, found, trained, table)
             report(ready)
             return result | {'folder': str(ready.folder)}
         return ranks.first(finish)
 
-# %% ../nbs/40_job.ipynb #c27
+# %% ../nbs/40_job.ipynb #c25
+def _settings(recipe:Recipe|None) -> str: return ', '.join(f'{k} {shown(v)}' for k,v in asdict(recipe).items() if v not in (None, '')) if recipe else 'none'
+
+def _table(head:tuple[str, ...], rows:Iterable[tuple[Any, ...]]) -> str: return '\n'.join(f'| {" | ".join(map(str, o))} |' for o in (head, ('---',)*len(head), *rows))
+
+def about_job(ready:Ready) -> str:
+    "What was asked."
+    part,whole = ready.part,ready.data
+    images = f'{len(part.train):,} images to search with, {len(part.valid):,} held back' + (f'; {part.classes} of {whole.classes} classes to search on' if part.classes < whole.classes else f'; {whole.classes} classes')
+    return _table(('', ''), [('data', f'`{ready.job.data}`: {images}'), ('search', _settings(ready.config)), ('training', _settings(ready.recipe)), ('folder', f'`{ready.folder}`')])
+
+def about_space(s:SearchSpace) -> str:
+    "The space and its layers."
+    rows = [(l, o.choices[0].block.kind.replace('_', ' '), f'{o.choices[0].block.c_in} → {o.choices[0].block.c_out}', ', '.join(c.describe() for c in o.choices) + ', or nothing'*o.skippable) for l,o in enumerate(s.layers)]
+    head = f'`{s.name}` holds {times(s.size())} networks for {s.resolution}×{s.resolution} pixels and {s.classes:,} classes, of {len(s.latency_keys()):,} different blocks.'
+    return f"{head}\n\n{_table(('layer', 'kind', 'channels', 'kernels, squeeze and excitation, hidden widths'), rows)}"
+
+def about_result(
+    result:dict[str, Any],  # Of `keep`
+) -> str:
+    "What was found, in figures."
+    real,guess,top1 = result['measured_us'],result['predicted_us'],result['trained_top1_pct']
+    rows = [('latency', f'{guess:.1f} µs predicted, ' + (f'{real:.1f} µs measured ({guess/real-1:+.1%})' if real else 'not measured')),
+            ('accuracy', f"{result['top1_pct']:.2f}% with the weights of the search" if top1 is None else f"{top1:.2f}% trained, {result['top1_pct']:.2f}% with the weights of the search"),
+            ('size', f"{result['params']:,} parameters, {result['macs']:,} multiply-accumulates"), *(('note', o) for o in result['notes'])]
+    return _table(('', ''), rows)
+
+def about_files(folder:Path) -> str:
+    "Where everything is."
+    names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.')
+    return _table(('file', 'what it is'), [(f'`{folder/o}`', FILES.get(o, '')) for o in names])
+
+# %% ../nbs/40_job.ipynb #c32
 class _Until(Callback):
     "Ends a search behind its warm-up; after everything else."
     order = 12
@@ -334,7 +418,7 @@ class _Until(Callback):
 def warm_up(ready:Ready, table:LatencyTable, say:Callable[[str], None]=print) -> bool:
     "Make the warm-up that this search shares with others, in a run folder of its own; whether there was anything to do."
     warmup,home = ready.config.warmup,ready.shared/'warmups'
-    s = Search(ready.config, ready.searched, ready.data, WholeTail(table, ready.space), '', warmups=home, device=ready.job.device, num_workers=ready.job.workers)
+    s = Search(ready.config, ready.searched, ready.part, WholeTail(table, ready.space), '', warmups=home, device=ready.job.device, num_workers=ready.job.workers)
     there,folder = home/f'{s.fingerprint()}.json',home/s.fingerprint()
     if not warmup or there.exists(): return False
     s.folder,s.callbacks = folder/'checkpoints',(_Until(s),)

@@ -233,7 +233,7 @@ class Record:
             if isinstance(o, (Finished, TrainingFinished)): return o.reason
             if isinstance(o, Failed): return 'failed'
             if isinstance(o, Paused): return 'paused'
-            if not isinstance(o, (Changed, Warned)): return 'training' if self._searched < len(self.events) else 'unfinished'  # these may come while it is paused
+            if not isinstance(o, (Changed, Warned, Saved)): return 'training' if self._searched < len(self.events) else 'unfinished'  # these may come while it is paused
         return 'empty'
 
     @cached_property

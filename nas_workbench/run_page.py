@@ -9,7 +9,7 @@ __all__ = ['STATES', 'EPOCHS', 'COSTS', 'TRAINING', 'FILES', 'KNOWN', 'PUBLISHED
            'device', 'published', 'contest', 'is_trained', 'neighbours', 'front_panels', 'published_panel',
            'describe_run', 'packed', 'run_page']
 
-# %% ../nbs/25_run_page.ipynb #a88ced27
+# %% ../nbs/25_run_page.ipynb #c3
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +25,7 @@ from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, times, us
 from .progress import duration
 from .record import Record, read
+from .runs import arguments
 from .search.config import PRESETS
 from .scrubber import film
 from .space import SearchSpace
@@ -32,11 +33,11 @@ from .story import signs, sketch, words
 from .views import Point, Timed, fig_cost, fig_entropy, fig_losses, fig_masks, fig_measured, fig_network, fig_pareto, fig_probabilities, fig_training
 from .zoo import TABLE2
 
-# %% ../nbs/25_run_page.ipynb #bcc1304a
+# %% ../nbs/25_run_page.ipynb #c4
 with need('lab'):
     from markupsafe import Markup
 
-# %% ../nbs/25_run_page.ipynb #031f0228
+# %% ../nbs/25_run_page.ipynb #c7
 @dataclass(frozen=True)
 class Run:
     "What a run folder holds."
@@ -64,7 +65,7 @@ class Run:
     @property
     def job(self) -> dict[str, Any]:
         "The parameters that were given."
-        return {k: v for k,v in self.asked.get('job', {}).items() if v not in (None, '', False)}
+        return {k: v for k,v in self.asked.get('job', {}).items() if v not in (None, '') and v is not (k == 'train')}  # what a job does by itself needs no saying
 
     @property
     def recipe(self) -> dict[str, Any]: return self.record.config or self.asked.get('recipe', {})
@@ -87,7 +88,7 @@ def load_run(folder:str|Path) -> Run:
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
     return Run(folder.resolve().name, tried(lambda: parsed('config.json'), {}), record, tried(lambda: parsed('result.json'), {}), a, tuple(files), tuple(failures))
 
-# %% ../nbs/25_run_page.ipynb #ab815599
+# %% ../nbs/25_run_page.ipynb #c9
 STATES = {'done': 'done', 'stopped': 'stopped early', 'failed': 'failed', 'paused': 'paused', 'unfinished': 'unfinished', 'training': 'in training', 'empty': 'not begun', 'waiting': 'waiting', 'running': 'running', 'cancelled': 'cancelled'}
 
 def shown(v:Any) -> str:
@@ -109,7 +110,7 @@ def predicted(run:Run) -> float|None:
     o = run.result.get('predicted_us')
     return o if o is not None else run.record.finished.lat if run.record.finished else None
 
-# %% ../nbs/25_run_page.ipynb #e7d670ad
+# %% ../nbs/25_run_page.ipynb #c11
 def _papermill(k:str, v:Any) -> str:
     try: plain = isinstance(v, str) and not isinstance(json.loads(v), str)  # papermill would read a number or a truth out of it
     except ValueError: plain = isinstance(v, str) and v in ('True', 'False', 'None')
@@ -117,11 +118,10 @@ def _papermill(k:str, v:Any) -> str:
 
 def commands(job:Mapping[str, Any]) -> list[tuple[str, str]]:
     "About and text of each command that repeats a job."
-    options = [f"--{k.replace('_', '-')}" + ('' if v is True else f' {shlex.quote(str(v))}') for k,v in job.items()]
     return [('As a notebook', ' '.join(['papermill nbs/search.ipynb out.ipynb', *(_papermill(k, v) for k,v in job.items())])),
-            ('As a command', ' '.join(['nwb search', *options]))]
+            ('As a command', shlex.join(['nwb', 'search', *arguments(job)]))]
 
-# %% ../nbs/25_run_page.ipynb #1550b780
+# %% ../nbs/25_run_page.ipynb #c14
 EPOCHS = ('epoch', 'phase', 'threshold', 'ce', 'lat', 'loss', 'top1', 'top1_mixture', 'params', 'entropy')
 COSTS = ('seconds', 'weights_ms', 'architecture_ms', 'memory_mb')
 TRAINING = ('epoch', 'lr', 'loss', 'top1', 'top5', 'top1_ema')
@@ -141,7 +141,7 @@ def training_csv(record:Record, costs:bool=True) -> str:
     names = [*TRAINING, *(('seconds', 'ms') if costs else ())]
     return rows_csv(names, ([getattr(o, n) for n in names] for o in record.training))
 
-# %% ../nbs/25_run_page.ipynb #061262b0
+# %% ../nbs/25_run_page.ipynb #c17
 def cards(run:Run, costs:bool=True) -> list[dict[str, str]]:
     "The figures that one looks for first."
     r,o,found = run.record,run.result,[]
@@ -203,11 +203,12 @@ def space_facts(s:SearchSpace) -> dict[str, Any]:
     return dict(name=s.name, stages=space_table(s), about=f"{times(s.size())} networks of {len(s.layers)} layers for {s.resolution}×{s.resolution} pixels and {s.classes:,} classes; widths in steps of {s.granularity} channels"
                 + ', each of them a block of its own.' * s.enumerated + '.' * (not s.enumerated))
 
-# %% ../nbs/25_run_page.ipynb #7bd647a3
+# %% ../nbs/25_run_page.ipynb #c19
 FILES = {'sweep.json': 'the plan', 'jobs/': 'a run folder per job', 'shared/': 'latency tables and warm-ups, made once',
          'config.json': 'what was asked, and the recipe that came of it', 'events.jsonl': 'everything that happened, an event a line', 'checkpoints/': 'where the run goes on after an interruption',
-         'architecture.json': 'the network as data', 'network.safetensors': 'its weights', 'network.onnx': 'it for ONNX Runtime and others, batch norm folded', 'network-fp16.onnx': 'the same in half precision',
-         'network.plan': 'the TensorRT engine', 'infer.py': 'ten lines that use it, with onnxruntime alone', 'result.json': 'the figures above', 'out.ipynb': 'the notebook as it was executed', 'outcome.json': 'how the job ended'}
+         'architecture.json': 'the network as data', 'network.safetensors': 'its weights', 'network.onnx': 'it for ONNX Runtime and others, batch norm folded', 'network.fp16.onnx': 'the same in half precision',
+         'network.engine': 'the TensorRT engine', 'infer.py': 'ten lines that use it, with onnxruntime alone', 'result.json': 'the figures above',
+         'report.html': 'all of it as one page', 'out.ipynb': 'the notebook as it was executed', 'outcome.json': 'how the job ended'}
 
 def files_table(names:Iterable[str], at:str='') -> dict[str, Any]:
     "A table of files; `at` leads from the page to their folder."
@@ -233,7 +234,7 @@ def facts(run:Run, costs:bool=True) -> list[tuple[str, list[tuple[str, str]]]]:
     if run.record.training_config: found.append(('Recipe of the training', [(k, shown(v)) for k,v in run.record.training_config.items()]))
     return [(k, v) for k,v in found if v]
 
-# %% ../nbs/25_run_page.ipynb #12437ab2
+# %% ../nbs/25_run_page.ipynb #c21
 def search_panels(record:Record, costs:bool=True) -> list[Panel]:
     "Every figure of a search."
     if not record.epochs: return []
@@ -247,13 +248,15 @@ def found_panels(run:Run) -> list[Panel]:
     "The network."
     return [Panel('network', (fig_network(run.architecture, title='The network'),), note='A box per block: its width is the expansion ratio, its shade the kernel, a thick border squeeze and excitation.')] if run.architecture else []
 
-# %% ../nbs/25_run_page.ipynb #ec3f1d7d
+# %% ../nbs/25_run_page.ipynb #c23
 def device(run:Run) -> str:
     "Where and with what its latencies were measured."
     return ', '.join(filter(None, (run.result.get('device', ''), run.result.get('runtime', ''))))
 
 def published(run:Run) -> list[Point]:
-    "Networks of the paper's table 2, where this run compares with them."
+    "Networks to compare with: of this space, made without a search, where some were trained; or of the paper's table 2."
+    known = [Point(o['name'], o['predicted_us'], o['top1_pct']) for o in run.result.get('references', ())]
+    if known: return known
     return PUBLISHED if run.job.get('data', '').startswith('imagenet') and 'V100' in device(run) and 'tensorrt' in device(run).lower() else []
 
 KNOWN = ('EfficientNet-B0', 'EfficientNet-B2', 'OFA 389', 'ResNet-50', 'GPUNet-1')  # few enough to be named in a chart
@@ -296,7 +299,7 @@ def published_panel() -> Panel:
     note = 'ImageNet, TensorRT in FP16, batch 1, on a V100, as the paper prints them: another device and other data, so not to be compared with the figures above.'
     return Panel('published', (fig_pareto(PAPER, PUBLISHED, title='Published networks, on a device of their own'),), note=note)
 
-# %% ../nbs/25_run_page.ipynb #653b91fd
+# %% ../nbs/25_run_page.ipynb #c25
 def describe_run(run:Run, costs:bool=True, at:str='') -> dict[str, Any]:
     "Everything that the template asks of a run."
     r,a,s = run.record,run.architecture,run.space

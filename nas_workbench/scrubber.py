@@ -81,6 +81,10 @@ class Scrubber(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kw)
         return bundle and (bundle[0] | {'text/html': _page(self.film, self.other, self.epoch)}, bundle[1])
 
+    def compare(self, other:Recorded|None) -> None:
+        "Show the differences to another run too; None: to none."
+        self.set_trait('other', None if other is None else _beside(self.film, film(other)))
+
     def update(self, record:Recorded) -> None:
         "Show a record that has grown; who looks at the newest epoch stays at the newest."
         def counted(o:Recorded) -> tuple: return o.name, len(o.epochs), len(o.removals), len(o.insertions), len(o.warnings), o.finished is not None

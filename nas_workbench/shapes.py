@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['ORDER', 'SPLIT', 'CLASSES', 'AUGMENT', 'IMAGE', 'NOISE', 'bits', 'uniforms', 'paint_shapes']
 
-# %% ../nbs/07_shapes.ipynb #65c22d70
+# %% ../nbs/07_shapes.ipynb #c3
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-# %% ../nbs/07_shapes.ipynb #961bf868
+# %% ../nbs/07_shapes.ipynb #c6
 ORDER,SPLIT,CLASSES,AUGMENT,IMAGE,NOISE = range(6)  # what a random number is for: the first key
 _STEP,_MIX1,_MIX2 = (np.uint64(o) for o in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -31,7 +31,7 @@ def uniforms(*keys:Any) -> np.ndarray:
     "A float64 in [0, 1) for each combination of `keys`."
     return (bits(*keys) >> np.uint64(11)) * 2.**-53
 
-# %% ../nbs/07_shapes.ipynb #88b7b340
+# %% ../nbs/07_shapes.ipynb #c10
 _SIDE,_REACH,_TILE = 128,1.4,64  # cells of an outline, how far it reaches in figure radii, cells of a texture
 
 def _polygon(points:np.ndarray, x:np.ndarray, y:np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def _textures() -> np.ndarray:
     t -= t.mean((1,2), keepdims=True)
     return np.tanh(2*t/t.std((1,2), keepdims=True)).astype(np.float32).ravel()
 
-# %% ../nbs/07_shapes.ipynb #8f9b36fd
+# %% ../nbs/07_shapes.ipynb #c14
 def _wide(a:np.ndarray) -> np.ndarray: return a.astype(np.float32)[:,None,None]
 
 class _Canvas:
@@ -110,19 +110,21 @@ def paint_shapes(labels:np.ndarray, keys:np.ndarray, side:int, classes:int, diff
     "An image for each label, decided by its key; float32 (n, 3, side, side), normalised."
     n,outlines,others = len(labels),int(np.ceil(classes**.5)),round(2*difficulty)
     u = uniforms(IMAGE, keys[:,None], np.arange(24 + 16*(others+1)))
-    base,contrast,turn = u[:,:3],1 - .15*difficulty,np.pi*(.1 + .3*difficulty)
+    free = max(0., 2*difficulty-1)  # how freely colours are chosen
+    spread,contrast,turn = .2 + .8*free,1 - .15*difficulty,np.pi*(.1 + .3*difficulty)
+    base = .25 + spread*(u[:,:3]-.25)
     canvas,zero = _Canvas(base, side),np.zeros(n)
     ground = canvas.texture(*canvas.frame(zero, zero, zero+1, 2*np.pi*u[:,6]), (u[:,7]*10).astype(int), .5+u[:,8], u[:,9:11])
     canvas.paint(ground, base, (u[:,3:6]-.5)*.2*difficulty)
-    tone = (.14 + .16*u[:,11:14])*np.where(u[:,14:17] < .25, -1, 1)*contrast
+    tone = (.14 + .16*u[:,11:14])*np.where(u[:,14:17] < .25*free, -1, 1)*contrast
     for k in reversed(range(others+1)):  # the figure that counts comes last, over the others
         w = u[:,24+16*k:40+16*k]
         if k: r,kind,pattern,room = .16 + .14*w[:,0],(w[:,1]*10).astype(int),(w[:,2]*10).astype(int),zero+1
         else: r,kind,pattern,room = .55 + .25*w[:,0],labels % outlines,labels//outlines,1.05 - .55 - .25*w[:,0]
         cx,cy = (2*w[:,3]-1)*room,(2*w[:,4]-1)*room
         uv = canvas.frame(cx, cy, r, (2*w[:,5]-1)*turn)
-        colour = base + np.sign(.5-base)*(.25 + .45*w[:,6:9])*contrast  # away from the ground, towards the middle and beyond
-        canvas.paint(canvas.texture(*uv, pattern, r*(2.2 + .8*w[:,9]), w[:,10:12]), colour, tone*np.where(w[:,12:13] < .5, -1, 1), canvas.inside(*uv, kind, r))
+        colour = base + np.sign(.5-base)*(.475 + .45*spread*(w[:,6:9]-.5))*contrast  # away from the ground, towards the middle and beyond
+        canvas.paint(canvas.texture(*uv, pattern, r*(2.2 + .8*w[:,9]), w[:,10:12]), colour, tone*np.where(w[:,12:13] < .5*free, -1, 1), canvas.inside(*uv, kind, r))
     noise = bits(NOISE, keys[:,None], np.arange(-(-3*side*side//8))).view(np.uint8)[:,:3*side*side].reshape(n, 3, side, side)
     canvas.image += noise*np.float32(.14*difficulty/255)
     canvas.image -= np.float32(.5 + .07*difficulty)

@@ -6,10 +6,10 @@
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'SCALE', 'GHOST',
            'SHADES', 'describe', 'fig_words', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
            'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_runs', 'Point', 'point', 'pareto',
-           'fig_pareto', 'Timed', 'fig_measured', 'refresh']
+           'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'refresh']
 
 # %% ../nbs/21_views.ipynb #c3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
@@ -17,6 +17,7 @@ from typing import Any
 
 from .arch import Architecture, Block
 from .extras import need
+from .front import pareto_front
 from .space import SKIP, strongest
 from .story import Box, Recorded, block_name, boxes, columns, differences, kinds, signs, sketch, words
 
@@ -416,10 +417,26 @@ def point(
 
 def pareto(points:Iterable[Point]) -> list[Point]:
     "Those that no other beats in one figure and equals in the rest, from fast to slow; of two that are equal in both the first."
-    found:list[Point] = []
-    for o in sorted(points, key=lambda o: (o.latency, -o.accuracy)):
-        if not found or o.accuracy > found[-1].accuracy: found.append(o)
-    return found
+    every = list(points)
+    return [every[i] for i in pareto_front([(o.latency, o.accuracy) for o in every])]
+
+def _cloud(fig:go.Figure, points:Sequence[Point], name:str, unit:str, **kwargs:Any) -> None:
+    "A marker for each network, which says what it is."
+    fig.add_scatter(x=_short(o.latency for o in points), y=_short(o.accuracy for o in points), name=name, text=[o.name for o in points],
+                    customdata=[o.text.replace('\n', '<br>') for o in points], hoverlabel=dict(font=dict(family='monospace', size=11)), hovertemplate=f'%{{text}}: %{{x:.4g}} {unit}, %{{y:.4g}}%<br>%{{customdata}}<extra></extra>', **kwargs)
+
+def _front(fig:go.Figure, best:Sequence[Point], colour:str, **kwargs:Any) -> None:
+    "The steps of a front."
+    fig.add_scatter(x=_short(o.latency for o in best), y=_short(o.accuracy for o in best), mode='lines', line=dict(color=colour, width=1.5, shape='hv'), hoverinfo='skip', **kwargs)
+
+def _latencies(fig:go.Figure, points:Sequence[Point], unit:str) -> None:
+    "Axes with some room beside the fastest and the slowest, and the way that is better."
+    fig.add_annotation(x=.8, y=.24, xref='paper', yref='paper', ax=36, ay=36, text='better', showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=GREEN, font_color=GREEN)
+    every = [o.latency for o in points]
+    if every: fig.update_xaxes(range=[min(every) - (pad := .1*(max(every) - min(every) or 1)), max(every) + pad])
+    fig.update_xaxes(title_text=f'latency, {unit}').update_yaxes(title_text='top-1, %')
+
+def _named(points:Sequence[Point], unit:str) -> str: return '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in points)
 
 def fig_pareto(
     points:Sequence[Point],
@@ -429,20 +446,30 @@ def fig_pareto(
 ) -> go.Figure:
     "Networks by latency and accuracy, with the front and the way that is better."
     best,fig = pareto(points),go.Figure()
-    fig.add_scatter(x=_short(o.latency for o in best), y=_short(o.accuracy for o in best), mode='lines', line=dict(color=BLUE, width=1.5, shape='hv'), name='front', hoverinfo='skip')
-    for found,name,marker,mode in ((points, 'found', dict(color=BLUE, size=9), 'markers'), (reference, 'reference', dict(color=ORANGE, size=9, symbol='diamond'), 'markers+text')):
-        if not found: continue
-        fig.add_scatter(x=_short(o.latency for o in found), y=_short(o.accuracy for o in found), mode=mode, marker=marker, name=name, text=[o.name for o in found], textposition='top center', textfont_size=10,
-                        customdata=[o.text.replace('\n', '<br>') for o in found], hoverlabel=dict(font=dict(family='monospace', size=11)), hovertemplate=f'%{{text}}: %{{x:.4g}} {unit}, %{{y:.4g}}%<br>%{{customdata}}<extra></extra>')
-    fig.add_annotation(x=.8, y=.24, xref='paper', yref='paper', ax=36, ay=36, text='better', showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=GREEN, font_color=GREEN)
-    every = [o.latency for o in (*points, *reference)]
-    if every: fig.update_xaxes(range=[min(every) - (pad := .1*(max(every) - min(every) or 1)), max(every) + pad])
-    fig.update_xaxes(title_text=f'latency, {unit}').update_yaxes(title_text='top-1, %')
-    alt = f"{len(points)} networks by latency and accuracy, better is up and to the left. On the front: " + ('; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in best) or 'none yet') + '.'
-    if reference: alt += ' For reference: ' + '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in reference) + '.'
+    _front(fig, best, BLUE, name='front')
+    if points: _cloud(fig, points, 'found', unit, mode='markers', marker=dict(color=BLUE, size=9))
+    if reference: _cloud(fig, reference, 'reference', unit, mode='markers+text', marker=dict(color=ORANGE, size=9, symbol='diamond'), textposition='top center', textfont_size=10)
+    _latencies(fig, [*points, *reference], unit)
+    alt = f"{len(points)} networks by latency and accuracy, better is up and to the left. On the front: {_named(best, unit) or 'none yet'}."
+    if reference: alt += f' For reference: {_named(reference, unit)}.'
     return _dress(fig, title, alt, 380)
 
-# %% ../nbs/21_views.ipynb #c43
+def fig_fronts(
+    groups:Mapping[str, Sequence[Point]],
+    unit:str='µs',          # Of the latency
+    title:str='Accuracy against latency',
+) -> go.Figure:
+    "Several sets of networks, each with its front."
+    fig,told = go.Figure(),[]
+    for n,(name,points) in enumerate(groups.items()):
+        colour,symbol,best = COLOURS[n % 6],('circle', 'x-thin', 'square', 'triangle-up', 'diamond')[n % 5],pareto(points)
+        _front(fig, best, colour, legendgroup=name, showlegend=False)
+        _cloud(fig, points, name, unit, mode='markers', legendgroup=name, marker=dict(color=colour, size=9, symbol=symbol, line=dict(color=colour, width=2 if symbol == 'x-thin' else 0)))
+        told.append(f"{name}: {len(points)} networks, on their front {_named(best, unit) or 'none'}")
+    _latencies(fig, [o for points in groups.values() for o in points], unit)
+    return _dress(fig, title, f"Networks by latency and accuracy, better is up and to the left. {'. '.join(told)}.", 460)
+
+# %% ../nbs/21_views.ipynb #c45
 @dataclass(frozen=True)
 class Timed:
     "The latency of a network as it was predicted, and as the device says."
@@ -472,7 +499,7 @@ def fig_measured(
     fig.update_xaxes(title_text=f'measured, {unit}', range=[0, most]).update_yaxes(title_text=f'predicted, {unit}', range=[0, most])
     return _dress(fig, title, alt, 400)
 
-# %% ../nbs/21_views.ipynb #c46
+# %% ../nbs/21_views.ipynb #c48
 def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
     return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
 

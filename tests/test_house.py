@@ -20,6 +20,7 @@ MAP = '''
 0 | zoo              | arch
 0 | progress         |
 0 | recipes          |
+0 | front            |
 1 | blocks           | 0
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
@@ -48,6 +49,7 @@ MAP = '''
 3 | train.coco       | 0 1 2
 3 | train.fit        | 0 1 2 train.config
 3 | train.retrain    | 0 1 2 train.*
+3 | train.references | 0 1 2 train.*
 3 | train.distill    | 0 1 2 train.*
 3 | train.evaluate   | 0 1 2 train.*
 3 | train.detect     | 0 1 2 train.*
@@ -59,12 +61,17 @@ MAP = '''
 4 | runs             | 0 files control record
 4 | workbench        | 0 files record runs story views scrubber costs.table costs.predict search.schedule search.prune search.config control
 4 | sweep            | 0 record story views scrubber costs.table costs.predict search.schedule search.prune search.config control
+4 | sweep_view       | 0 record story views sweep
+4 | trackers         | 0
 4 | pages            | 0 files views
-4 | run_page         | 0 record story views scrubber pages zoo search.config
-4 | report           | 0 record views pages run_page
+4 | run_page         | 0 record runs story views scrubber pages zoo search.config
+4 | sweep_page       | 0 record story views sweep pages run_page
+4 | report           | 0 record views pages run_page sweep_page
 5 | docs             | files
 5 | screenshots      | 0 record story views scrubber
 5 | job              | 0 1 2 3 4
+5 | branch           | 0 1 2 3 4
+5 | cli_branch       | 0 1 2 3 4 branch
 5 | bench            | 0 1 2 3
 5 | engines          | 0 1 2 3 4 job
 5 | cli_latency      | 0 1 2 3 4
@@ -75,8 +82,8 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep pages run_page report docs
-screenshots cli cli_latency cli_report cli_deploy cli_detect engines cli_sweep
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep sweep_view trackers pages run_page sweep_page report docs
+screenshots cli cli_latency cli_report cli_deploy cli_branch cli_detect engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):

@@ -21,6 +21,7 @@ from nas_workbench.events import Cost, Epoch, Failed, Finished, Resumed, Saved, 
 from nas_workbench.record import Recorder, follow, read
 from nas_workbench.report import write_report
 from nas_workbench.run_page import describe_run, load_run, packed
+from nas_workbench.sweep import Plan, job_folder, named, write_plan
 from nas_workbench.views import describe, fig_losses, fig_masks, fig_probabilities
 
 DATA = Path(__file__).parent/'data/search'
@@ -134,6 +135,70 @@ def test_twenty_eight_searches_of_the_paper_fit(tmp_path):
     run = replace(load_run(make_run(tmp_path/'any')), record=r, architecture=r.found)
     one = len(packed(describe_run(run), r))
     assert one*28 + 2_100_000 + 28*60_000 < 8_000_000, one
+
+# -- a sweep --------------------------------------------------------------------------------------------------------
+
+WHY = 'lam is -1: use a number from 0 on'
+
+def ended(folder, state, **more): (folder/'outcome.json').write_text(json.dumps(dict(state=state) | more))
+
+def make_sweep(folder, events=None, spent=1., devices=('a machine',), done=4):
+    "A sweep as its folder tells it: jobs that ended, one that failed at once, one that waits."
+    plan = Plan(named([dict(alpha=a, lam=l, data='digits') for a in (.2, .8, 2.) for l in (.4, .85)]))
+    write_plan(folder, plan)
+    for n,(name,job) in enumerate([*plan.jobs.items()][:done]):
+        home = make_run(job_folder(folder, name), events, upto=20 - 4*n, lat=60. - 5*n, top1=97.5 - .7*n - 3*(n == 2), device=devices[n % len(devices)], job=job, spent=spent)
+        ended(home, 'done', trained=True)
+    bad = job_folder(folder, [*plan.jobs][4])
+    bad.mkdir(parents=True)
+    ended(bad, 'failed', reason=WHY)
+    return folder
+
+@pytest.fixture(scope='module')
+def sweep(tmp_path_factory):
+    folder = make_sweep(tmp_path_factory.mktemp('sweeps')/'family')
+    write_report(folder)
+    return folder
+
+def test_a_sweep_has_its_page(sweep):
+    page = (sweep/'report.html').read_text(encoding='utf-8')
+    text = words_of(page)
+    assert len(page) < 3_200_000 and str(sweep.parent) not in page
+    assert page.count('id="pack-plotly"') == 1 and not re.search(r'(?:src|href)="(?!#|data:|[\w./-]+")', page)
+    again = 'nwb sweep family alpha=0.2,0.8,2.0 lam=0.4,0.85 data=digits'
+    for o in (again, '4 ended with a network', '3 of these are worth having', 'from 45.9 µs with 95.4% to 61.2 µs with 97.5%', '1 of 6 failed', f'failed: {WHY}', 'waiting'): assert o in text, o
+    assert page.count('<details class="job"') == 6 and text.count(WHY) >= 3
+    a,b = (Architecture.from_json((sweep/'jobs'/o/'architecture.json').read_text()) for o in ('alpha0.8-lam0.85', 'alpha0.2-lam0.85'))
+    assert all(o in text for o in a.diff(b)), 'what changes between neighbours of the front'
+    levels = [int(o) for o in re.findall(r'<h(\d)', page)]
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a,b in pairwise(levels))
+    files = {name: base64.b64decode(data).decode() for name,data in re.findall(r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"', page.split('<main')[1].split('id="searches"')[0])}
+    assert [*files] == ['jobs.csv', 'architectures.json', 'front.json'] and len(files['jobs.csv'].splitlines()) == 7 and WHY in files['jobs.csv']
+    assert {k: Architecture.from_json(json.dumps(v)) for k,v in json.loads(files['front.json']).items()}['alpha0.8-lam0.85'] == a and len(json.loads(files['architectures.json'])) == 4
+
+def test_a_sweep_that_was_interrupted_has_the_same_page(tmp_path):
+    one,again = (make_sweep(tmp_path/o/'family', *more, done=1) for o,more in (('a', ()), ('b', (cut_off(recorded()), 1.7))))
+    assert page_of(again, costs=False) == page_of(one, costs=False) and page_of(again) != page_of(one)
+
+def test_each_device_has_a_front(tmp_path):
+    for o in ('here', 'there'): make_sweep(tmp_path/'several'/o, devices=(f'the one {o}',), done=1)
+    page = page_of(tmp_path/'several')
+    text = words_of(page)
+    assert page.count('Along the front') == 2 and 'on 2 devices' in text and 'Latencies of different devices do not compare' in text
+    assert all(f'the one {o}, onnxruntime 1 · digits' in text and f'{o}/alpha2-lam0.4' in text and f'nwb sweep {o} alpha' in text for o in ('here', 'there'))
+
+def test_nothing_that_fails_is_hidden(tmp_path):
+    broken = make_sweep(tmp_path/'broken', done=3)
+    (broken/'jobs'/'alpha0.2-lam0.4'/'events.jsonl').write_text('{"event": "Nonsense"}\n')
+    (broken/'shared').mkdir()
+    ended(broken/'shared', 'failed', reason='the disk is full')
+    ended(broken/'jobs'/'alpha0.8-lam0.4', 'failed', reason='')
+    text = words_of(page_of(broken))
+    for o in ('3 of 6 failed', 'what the jobs share failed: the disk is full', 'events.jsonl, line 1', 'ended without a word'): assert o in text, o
+    empty = tmp_path/'empty'
+    write_plan(empty, Plan(named([dict(alpha=.2), dict(alpha=.8)])))
+    text = words_of(page_of(empty))
+    assert 'none has ended with a network yet' in text and text.count('waiting') >= 4 and 'unfinished' in text
 
 # -- as a person sees it --------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPSET', 'IR_VERSION', 'PROVIDERS', 'graph', 'block_graph', 'network_graph', 'OnnxCompiled', 'OnnxRuntime', 'export']
 
-# %% ../../nbs/runtime/03_onnx.ipynb #05b13a8f
+# %% ../../nbs/runtime/03_onnx.ipynb #c3
 import io
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ import numpy as np
 
 from ..arch import Architecture, Block
 from ..extras import need
-from .base import BuildError, Settings, check_precision, cpu_name, stopwatch
+from .base import BuildError, Settings, check_precision, cpu_name, own_clock, stopwatch
 
 with need('onnx'):
     import onnx
     from onnx import TensorProto, helper
 
-# %% ../../nbs/runtime/03_onnx.ipynb #a92c9f26
+# %% ../../nbs/runtime/03_onnx.ipynb #c6
 OPSET,IR_VERSION = 17,8  # old enough for TensorRT 8.6, new enough for every operator here
 _ONNX_TYPES = {'fp32': TensorProto.FLOAT, 'fp16': TensorProto.FLOAT16}
 _NUMPY_TYPES = {'fp32': np.float32, 'fp16': np.float16}
@@ -127,7 +127,7 @@ def network_graph(a:Architecture, settings:Settings=Settings(), weights:Mapping[
     "A whole network as an ONNX model; `weights` are those of `build_network(a)`."
     return graph([('stem.', a.stem), *((f'blocks.{l}.', b) for l,b in enumerate(a.blocks)), ('tail.', a.tail)], a.resolution, settings, weights)
 
-# %% ../../nbs/runtime/03_onnx.ipynb #850ed290
+# %% ../../nbs/runtime/03_onnx.ipynb #c8
 PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider', 'tensorrt': 'TensorrtExecutionProvider'}
 _BUILT = {'tensor(float)': 'fp32', 'tensor(float16)': 'fp16', 'tensor(bfloat16)': 'bf16'}
 
@@ -149,6 +149,7 @@ class OnnxCompiled:
         if list(inside.shape) != list(full): raise BuildError(f"the ONNX model takes an input of {inside.shape} but {list(full)} was asked for: build it for that shape")
         self.name_in,self.name_out,self.dtype = inside.name,outside.name,_NUMPY_TYPES[self.precision]
         self.binding,self.where = self.session.io_binding(),'cpu' if provider == 'cpu' else 'cuda'
+        self.own = own_clock(settings) if self.where == 'cpu' else None
         x = np.resize(_POOL, prod(full)).reshape(full).astype(self.dtype)
         self.x = ort.OrtValue.ortvalue_from_numpy(x, self.where, 0)
         self.binding.bind_ortvalue_input(self.name_in, self.x)
@@ -160,7 +161,7 @@ class OnnxCompiled:
 
     def sample(self) -> float:
         "One run, microseconds."
-        return stopwatch(self._once)()  # made anew: kept, it would hold on to the session for ever
+        return stopwatch(self._once, own=self.own)()  # made anew: kept, it would hold on to the session for ever
 
     def run(self, x:np.ndarray) -> np.ndarray:
         "The output for `x`."
@@ -187,7 +188,7 @@ def _gpu_name() -> str:
     import torch
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'GPU'
 
-# %% ../../nbs/runtime/03_onnx.ipynb #f967cbcc
+# %% ../../nbs/runtime/03_onnx.ipynb #c14
 def export(
     module:Any,                     # A torch module
     shape:tuple[int, int, int],     # Channels, height, width

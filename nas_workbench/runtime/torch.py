@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TorchCompiled', 'TorchRuntime']
 
-# %% ../../nbs/runtime/02_torch.ipynb #f62a72da
+# %% ../../nbs/runtime/02_torch.ipynb #c3
 import copy
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from .base import BuildError, Settings, check_precision, cpu_name, stopwatch
+from .base import BuildError, Settings, check_precision, cpu_name, own_clock, stopwatch
 
-# %% ../../nbs/runtime/02_torch.ipynb #fe641bd8
+# %% ../../nbs/runtime/02_torch.ipynb #c5
 _DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 def _precision(dtype:torch.dtype) -> str: return next((k for k,v in _DTYPES.items() if v == dtype), str(dtype))
@@ -23,7 +23,7 @@ def _precision(dtype:torch.dtype) -> str: return next((k for k,v in _DTYPES.item
 class TorchCompiled:
     "A module on a device, for one input shape."
     def __init__(self, module:nn.Module, shape:tuple[int, int, int], settings:Settings, device:torch.device):
-        self.threads,self.device,dtype = settings.threads,device,_DTYPES[settings.precision]
+        self.threads,self.own,self.device,dtype = settings.threads,own_clock(settings),device,_DTYPES[settings.precision]
         self.module = copy.deepcopy(module).eval().to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.x = torch.randn(settings.batch, *shape, generator=torch.Generator().manual_seed(0)).to(device=device, dtype=dtype, memory_format=torch.channels_last)
         with torch.inference_mode():
@@ -59,7 +59,7 @@ class TorchCompiled:
         "One run, microseconds: by events on a GPU, by the clock on a CPU."
         if self.graph is None:
             if torch.get_num_threads() != self.threads: torch.set_num_threads(self.threads)
-            with torch.inference_mode(): return stopwatch(self._forward)()
+            with torch.inference_mode(): return stopwatch(self._forward, own=self.own)()
         self.start.record()
         self.graph.replay()
         self.end.record()

@@ -31,7 +31,7 @@ from ..loop import Callback, Loop
 from ..masks import MaskState
 from ..runtime.base import claim
 from ..checkpoint import Checkpoint, read, write
-from .config import CHANGEABLE, SearchConfig
+from .config import CHANGEABLE, SearchConfig, arch_rate
 from ..control import Control
 from .loss import check_lat, check_prices, latency_loss, objective
 from ..machine import forget_direction, refit, saved_bytes, weight_optimizer
@@ -104,6 +104,8 @@ class Search(Resumable):
         check_table(space, table)
         self.indices = dict(zip(('weights', 'architecture'), data.split(config.split, config.seed)))
         self.steps = {k: len(self.batches_of(o, 1, 0)) for k,o in self.indices.items()}
+        self.arch_lr = arch_rate(self.steps['architecture']*(config.epochs-config.warmup)) if config.arch_lr is None else config.arch_lr
+        self.config = self.asked = config = replace(config, arch_lr=self.arch_lr)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.net = SuperNet(space, config.phi, config.lam, config.checkpoint_activations)
@@ -111,7 +113,7 @@ class Search(Resumable):
         self.net.to(self.device).to(memory_format=torch.channels_last)
         weights,architecture = self.net.weights(),self.net.architecture_parameters()
         self.weight_opt = weight_optimizer(config.optimizer, weights.values(), config.weight_lr, config.weight_decay)
-        self.arch_opt = torch.optim.Adam(list(architecture.values()), lr=config.arch_lr)
+        self.arch_opt = torch.optim.Adam(list(architecture.values()), lr=self.arch_lr)
         self.weight_steps = self.architecture_steps = 0
         self.sums = {'weights': [0., 0], 'architecture': [0., 0., 0., 0]}  # of an epoch: CE and steps; CE, LAT, loss and steps
         self.times:dict[str, list[float]] = {'weights': [], 'architecture': []}
@@ -182,7 +184,7 @@ class Search(Resumable):
     def _update(self, searching:bool, params:list[nn.Parameter]) -> None:
         "Average the gradients and take the optimiser's step; after an architecture step, move the masks."
         c = self.config
-        opt,rate,done = (self.arch_opt, c.arch_lr, self.progress()) if searching else (self.weight_opt, c.weight_lr, self.weight_steps/(self.steps['weights']*c.epochs))
+        opt,rate,done = (self.arch_opt, self.arch_lr, self.progress()) if searching else (self.weight_opt, c.weight_lr, self.weight_steps/(self.steps['weights']*c.epochs))
         self.ranks.mean([p.grad for p in params if p.grad is not None])
         for group in opt.param_groups: group['lr'] = rate*cosine(done)
         self.scaler.step(opt)
