@@ -82,7 +82,8 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep sweep_view trackers pages run_page sweep_page report docs
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep sweep_view
+trackers pages run_page sweep_page report docs
 screenshots cli cli_latency cli_report cli_deploy cli_branch cli_detect engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
