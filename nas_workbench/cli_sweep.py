@@ -50,6 +50,7 @@ def run_command(
 ) -> None:
     "Search many networks: go on with a sweep, or begin one."
     from nas_workbench import engines
+    from nas_workbench.report import write_report
     from nas_workbench.sweep import NOTEBOOK, added, axis, parameters, read_plan, summary, status, table, write_plan
     words = given or []
     folder,rest = (Path(words[0]), words[1:]) if words and '=' not in words[0] else (USUAL, words)
@@ -68,6 +69,7 @@ def run_command(
     watch = engines.Watch(folder, typer.echo, _line if sys.stderr.isatty() else None)
     with engines.alone(folder), engines.open_engine(engine, str(folder), jobs, address, watch) as place: wrong = engines.run_sweep(folder, place)
     watch.look()
+    typer.echo(write_report(folder))
     typer.echo('\n'.join(['', *table(status(folder)), '', summary(status(folder))]))
     for o in wrong: typer.echo(o, err=True)
     if wrong: raise typer.Exit(1)
