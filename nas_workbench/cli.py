@@ -22,6 +22,7 @@ from .cli_detect import detect_command
 from .cli_latency import latency_app
 from .cli_report import report_command
 from .cli_sweep import sweep_app
+from .cli_train import train_app
 from .extras import MissingExtra, UnknownName
 
 # %% ../nbs/50_cli.ipynb #c6
@@ -77,6 +78,7 @@ app.command('report')(report_command)
 app.command('branch')(branch_command)
 app.add_typer(deploy_app)
 app.command('detect')(detect_command)
+app.add_typer(train_app)
 app.add_typer(sweep_app, name='sweep')
 arch_app = _group('arch', 'Show and compare architectures.')
 

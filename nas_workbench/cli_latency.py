@@ -162,16 +162,22 @@ def space_of(table:Any) -> Any:
 def export_command(
     file: TableFile,
     dest: Annotated[Path, typer.Argument(metavar='DEST', help='A .sqlite to take elsewhere, or a .csv to read.')],
+    networks: Annotated[bool, typer.Option('--networks', help='As CSV: the held-out networks instead of the blocks.')] = False,
 ) -> None:
     "Write a checked copy, or the entries as CSV."
     from nas_workbench.costs.table import read_table, write_table
     table = read_table(file)
     if dest.exists(): raise ValueError(f"{dest} is there already: name another file, or remove it")
+    if networks and dest.suffix != '.csv': raise ValueError(f"{dest} ends in {dest.suffix!r}: networks go into a .csv")
     if dest.suffix == '.csv':
         with dest.open('w', newline='') as f:
             rows = csv.writer(f)
-            rows.writerow(['key', 'latency_us', 'median_us', 'spread', 'measured', 'error', 'runs'])
-            rows.writerows([k, table.latency(k), e.median, e.spread, int(e.measured), e.error, e.runs] for k,e in table.entries.items())
+            if networks:
+                rows.writerow(['sum', 'predicted', 'measured'])
+                rows.writerows([f'{v:.2f}' for v in (n.sum, n.predicted, n.measured)] for n in table.networks if n.role == 'held out')
+            else:
+                rows.writerow(['key', 'latency_us', 'median_us', 'spread', 'measured', 'error', 'runs'])
+                rows.writerows([k, table.latency(k), e.median, e.spread, int(e.measured), e.error, e.runs] for k,e in table.entries.items())
     elif dest.suffix == '.sqlite': write_table(table, dest)
     else: raise ValueError(f"{dest} ends in {dest.suffix!r}: use .sqlite for a table, .csv for its entries")
     typer.echo(dest)

@@ -60,13 +60,16 @@ class TrainConfig(Fitting):
     smoothing: float = .1        # Of labels
     mixup: float = 0.            # α of mixup; 0: none
     cutmix: float = 0.           # α of CutMix; 0: none
+    teach: float = .5            # Share of a teacher in the loss, where there is one; the labels have the rest
+    temperature: float = 1.      # That scores are divided by before teacher and student are compared
     augment: str = 'none'        # What happens to training images: none, light, paper, retrain, or timm's name
     crop_pct: float = 1.         # Share of the side that is kept in validation
 
     def __post_init__(self):
         super().__post_init__()
         self.between(0, None, 'mixup', 'cutmix')
-        self.between(0, 1, 'crop_pct', open=True)
+        self.between(0, 1, 'crop_pct', 'teach', open=True)
+        self.between(0, None, 'temperature', open=True)
         self.below_one('drop', 'smoothing')
 
 # settings that may be changed while a training runs

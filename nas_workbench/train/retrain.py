@@ -7,6 +7,7 @@ __all__ = ['Trained', 'Training']
 
 # %% ../../nbs/train/03_retrain.ipynb #c2
 from dataclasses import dataclass
+from typing import Any
 
 from timm.data import Mixup
 from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
@@ -16,6 +17,7 @@ from ..events import TrainingEpoch, TrainingFinished
 from ..loop import Loop
 from ..network import Network, build_network
 from .config import CHANGEABLE, TrainConfig
+from .distill import Teacher, distillation
 from .fit import Fit
 
 # %% ../../nbs/train/03_retrain.ipynb #c5
@@ -28,13 +30,24 @@ class Trained:
     reason: str      # 'done' or 'stopped'
 
 class Training(Fit):
-    "The training of a network that tells classes apart."
+    "The training of a network that tells classes apart, by labels and, where there is one, by a teacher."
     changeable = CHANGEABLE
     config:TrainConfig
     net:Network
 
+    def __init__(self,
+        *args:Any,                  # As of any training: config, architecture, data, folder, emit, control, device, start, …
+        teacher:Teacher|None=None,  # To learn from besides the labels
+        **kwargs:Any,
+    ):
+        self.teacher,self.taught_by = teacher,teacher.identity() if teacher else ''
+        super().__init__(*args, **kwargs)
+
+    def fingerprint(self) -> str: return super().fingerprint() + self.taught_by
+
     def check_data(self) -> None:
         c,a,data = self.config,self.architecture,self.data
+        if self.teacher: self.teacher.check(data.classes, data.channels)
         if (data.resolution, data.channels) != (a.resolution, a.stem.c_in):
             raise ValueError(f"the images are {data.channels}x{data.resolution}x{data.resolution} but the network takes {a.stem.c_in}x{a.resolution}x{a.resolution}: use dataset(…, resolution={a.resolution}, channels={a.stem.c_in})")
         if data.classes != a.classes: raise ValueError(f"the data set has {data.classes} classes but the network ends in {a.classes}: replace the architecture's tail by one of {data.classes} classes")
@@ -54,7 +67,12 @@ class Training(Fit):
         self.net.drop_rate = self.config.drop
 
     def mixed(self, x:Tensor, y:Tensor) -> tuple[Tensor, Tensor]: return self.mixup(x, y) if self.mixup else (x, y)
-    def loss(self, x:Tensor, y:Tensor) -> Tensor: return self.criterion(self.net(x), y)
+
+    def loss(self, x:Tensor, y:Tensor) -> Tensor:
+        "Of the labels, and of what the teacher says where there is one."
+        c,scores = self.config,self.net(x)
+        loss = self.criterion(scores, y)
+        return (1-c.teach)*loss + c.teach*distillation(scores, self.teacher(x, self.data.preparation), c.temperature) if self.teacher else loss
 
     def score(self) -> list[tuple[float, float]]:
         "top-1 and top-5 on held-back data, percent: of the weights, then of the averaged ones where there are any."
