@@ -165,6 +165,8 @@ def search_command(
     workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
     train: Annotated[bool, typer.Option(help='Train the network that is found.')] = True,
     inherit: Annotated[bool, typer.Option('--inherit', help='Begin its training with the weights of the search.')] = False,
+    teacher: Annotated[str, typer.Option(help='Whom it learns from besides the labels: of timm, of table 4, or a run.')] = '',
+    teacher_weights: Annotated[str, typer.Option(help='A checkpoint of the teacher.')] = '',
 ) -> None:
     "Measure, search, train, and keep what was found."
     asked = dict(locals())

@@ -53,6 +53,8 @@ from .space import space as space_named
 from .trackers import known_tracker, tracked
 from .train.config import TrainConfig, train_preset
 from .train.references import references
+from .train.distill import Teacher
+from .train.distill import teacher as teacher_named
 from .train.fit import chance
 from .train.retrain import Trained, Training
 
@@ -85,6 +87,8 @@ class Job:
     workers: int = 0               # Processes that load images
     train: bool = True             # Train the network that is found; without, it is kept with the weights of the search
     inherit: bool = False          # Begin its training with the weights of the search
+    teacher: str = ''              # Whom it learns from besides the labels: a name of timm, whose teacher of table 4 (gpunet-0, …), or a run folder
+    teacher_weights: str = ''      # A checkpoint of the teacher; '': timm's published weights, the run's own
     track: str = ''                # tensorboard, mlflow or wandb, told of every epoch too; '': none
 
     def __post_init__(self):
@@ -134,6 +138,7 @@ class Ready:
     space: SearchSpace      # With all classes
     part: DataSource        # What is searched on: all classes or some
     data: DataSource        # All classes, as they are trained with
+    teacher: Teacher|None
     runtime: Any            # A `Runtime`; None where the table comes from elsewhere
     folder: Path
 
@@ -173,6 +178,7 @@ def checked(job:Job) -> Ready:
     config.check(s)
     if job.device != 'cpu' and not torch.cuda.is_available(): raise ValueError(f"device is {job.device!r} but torch sees no GPU here: use cpu, or install a torch that fits your driver")
     if job.table and not Path(job.table).is_file(): raise ValueError(f"there is no latency table {job.table!r}: measure one with `nwb latency measure {job.space}`, or leave table empty")
+    if job.teacher_weights and not job.teacher: raise ValueError("teacher_weights is a checkpoint of no teacher: say of which in teacher")
     if job.resume and not job.out_dir: raise ValueError("resume needs to know with what: name the run folder in out_dir")
     runtime = None if job.table else open_runtime(job.runtime, usual(job.runtime, job.device), job.device)
     def images(**how:Any) -> DataSource: return dataset(job.data, resolution=s.resolution, root=job.root or None, skip_broken=job.skip_broken, download=job.download, **how)
@@ -181,8 +187,10 @@ def checked(job:Job) -> Ready:
     whole = images(augment=recipe.augment, crop_pct=recipe.crop_pct) if recipe else part if config.classes is None else images()
     n = whole.classes
     if whole.fingerprint() == part.fingerprint(): whole = part  # kept once
+    master = teacher_named(job.teacher, job.teacher_weights or None, classes=n if job.teacher_weights else None, device=job.device) if job.teacher and recipe else None
+    if master: master.check(n, whole.channels)
     folder = Path(job.out_dir) if job.out_dir else new_folder(Path('runs'), s.name, config)
-    ready = Ready(job, config, recipe, s if n == s.classes else replace(s, classes=n), part, whole, runtime, folder)
+    ready = Ready(job, config, recipe, s if n == s.classes else replace(s, classes=n), part, whole, master, runtime, folder)
     check_data(config, ready.searched, part)
     table = known_table(ready)
     if table: check_table(ready.space, table)
@@ -318,7 +326,7 @@ def train(ready:Ready, found:Found, work:Work) -> Trained|None:
     checkpoints = ready.folder/'checkpoints'/'train'
     over = work.ranks.first(lambda: _is_over(ready.folder, TrainingFinished, checkpoints))
     t = Training(ready.recipe, ready.whole(found.architecture), ready.data, checkpoints, device=ready.job.device,
-                 start=_inherited(ready, found) if ready.job.inherit else None, num_workers=ready.job.workers)
+                 start=_inherited(ready, found) if ready.job.inherit else None, num_workers=ready.job.workers, teacher=ready.teacher)
     return _finish(t, ready.recipe.epochs, over, work)
 
 # %% ../nbs/40_job.ipynb #c23
