@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from . import __version__
 from .cli_branch import branch_command
 from .cli_deploy import deploy_app
+from .cli_detect import detect_command
 from .cli_latency import latency_app
 from .cli_report import report_command
 from .cli_sweep import sweep_app
@@ -76,6 +77,7 @@ app.add_typer(latency_app, name='latency')
 app.command('report')(report_command)
 app.command('branch')(branch_command)
 app.add_typer(deploy_app)
+app.command('detect')(detect_command)
 app.add_typer(train_app)
 app.add_typer(sweep_app, name='sweep')
 arch_app = _group('arch', 'Show and compare architectures.')

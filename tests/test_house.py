@@ -76,6 +76,7 @@ MAP = '''
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
+5 | cli_detect       | 0 1 2 3 4
 5 | cli_train        | 0 1 2 3 4 job
 5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5
@@ -83,7 +84,7 @@ MAP = '''
 TORCHLESS = '''
 recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber runs workbench sweep sweep_view
 trackers pages run_page sweep_page report docs
-screenshots cli cli_latency cli_report cli_deploy cli_train cli_branch engines cli_sweep
+screenshots cli cli_latency cli_report cli_deploy cli_train cli_branch cli_detect engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):

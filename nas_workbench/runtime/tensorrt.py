@@ -6,7 +6,7 @@
 __all__ = ['TrtexecLog', 'parse_log', 'gpu_median_us', 'parse_times', 'built_precision', 'precision_flags', 'TrtexecCompiled',
            'TrtexecRuntime', 'TensorRtCompiled', 'TensorRtRuntime']
 
-# %% ../../nbs/runtime/04_tensorrt.ipynb #1ea09d26
+# %% ../../nbs/runtime/04_tensorrt.ipynb #c3
 import json
 import os
 import re
@@ -22,7 +22,7 @@ import numpy as np
 from ..extras import need
 from .base import BuildError, Settings, check_precision
 
-# %% ../../nbs/runtime/04_tensorrt.ipynb #487c52ac
+# %% ../../nbs/runtime/04_tensorrt.ipynb #c6
 @dataclass(frozen=True)
 class TrtexecLog:
     "What a log of trtexec says."
@@ -81,7 +81,7 @@ def gpu_median_us(log:TrtexecLog) -> float:
     if 'median' not in log.summary.get('GPU Compute Time', {}): raise ValueError(f"the log of trtexec {log.version} has no GPU Compute Time: run it without --buildOnly")
     return log.summary['GPU Compute Time']['median']*1e3
 
-# %% ../../nbs/runtime/04_tensorrt.ipynb #6396a9ab
+# %% ../../nbs/runtime/04_tensorrt.ipynb #c12
 def parse_times(text:str) -> list[float]:
     "GPU compute times in an --exportTimes file, microseconds."
     try: d = json.loads(text)
@@ -106,7 +106,7 @@ def built_precision(
     if not found: raise ValueError("the layer information says nothing about precision: build the engine with detailed profiling verbosity")
     return '+'.join(sorted(found))
 
-# %% ../../nbs/runtime/04_tensorrt.ipynb #c6e47a0f
+# %% ../../nbs/runtime/04_tensorrt.ipynb #c15
 def precision_flags(major:int, precision:str) -> list[str]:
     "How a version is told to keep to the precision of the graph."
     if precision not in ('fp32', 'fp16'): raise ValueError(f"precision is {precision!r}: engines are built here in fp32 or fp16")
@@ -189,7 +189,7 @@ def _gpu_name() -> str:
     try: return subprocess.run(['nvidia-smi', '--query-gpu=name', '--format=csv,noheader'], capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
     except (OSError, subprocess.CalledProcessError, IndexError): return 'NVIDIA GPU'
 
-# %% ../../nbs/runtime/04_tensorrt.ipynb #0b3e9afc
+# %% ../../nbs/runtime/04_tensorrt.ipynb #c21
 class TensorRtCompiled:
     "An engine and an execution context, for one input shape."
     def __init__(self, trt:Any, model:bytes, shape:tuple[int, int, int], settings:Settings):

@@ -72,9 +72,8 @@ def write_boxes(
         images,annotations = [],list[dict[str, Any]]()
         for n in range(first, first+count):
             pixels,things = paint_boxes(seed, n, side)
-            packed = io.BytesIO()
-            Image.fromarray(pixels).save(packed, 'png')
-            write_whole(folder/part/f'{n:06d}.png', packed.getvalue())
+            (folder/part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder/part/f'{n:06d}.png')
             images.append(dict(id=n+1, file_name=f'{n:06d}.png', width=side, height=side))
             annotations += [dict(id=0, image_id=n+1, category_id=kind+1, bbox=[x, y, size, size], area=size*size, iscrowd=0) for kind,x,y,size in things]
         for number,o in enumerate(annotations, 1): o['id'] = number
