@@ -40,7 +40,6 @@ def detect(
     "Train a detector, or go on with it, and keep it."
     from safetensors.torch import save
     from nas_workbench.control import at_work
-    from nas_workbench.deploy import read_network
     from nas_workbench.files import write_whole
     from nas_workbench.loop import Reporting
     from nas_workbench.machine import several
@@ -52,7 +51,11 @@ def detect(
     from nas_workbench.train.detect import Detecting, detect_preset
     from nas_workbench.events import DetectionEpoch, Event
     config = detect_preset(preset, **changes)
-    architecture,net = read_network(network) if Path(network).is_dir() else (as_architecture(network), None)
+    if Path(network).is_dir():
+        from nas_workbench.deploy import read_network  # needs the extra onnx, which a file or a name does not
+        architecture,start = read_network(network)
+        weights = start.state_dict()
+    else: architecture,weights = as_architecture(network),None
     with several(device) as ranks:
         def place() -> Path:
             claim_folder(folder, dict(job=dict(network=network, data=data, preset=preset, device=device), recipe=asdict(config)))
@@ -67,7 +70,7 @@ def detect(
             if not first or not isinstance(event, DetectionEpoch): return
             averaged = '' if event.ap_ema is None else f', averaged {event.ap_ema:.1f}%'
             terminal.say(f"epoch {event.epoch:>3}/{config.epochs}: loss {event.loss:.3f}, AP {event.ap:.1f}%, AP50 {event.ap50:.1f}%{averaged}")
-        fit = Detecting(config, architecture, source, folder/'checkpoints', emit, device=device, start=None if net is None else net.state_dict(), num_workers=num_workers)
+        fit = Detecting(config, architecture, source, folder/'checkpoints', emit, device=device, start=weights, num_workers=num_workers)
         if first: fit.callbacks = (Reporting(fit.steps*config.epochs, terminal.report),)
         if first:
             with at_work(folder) as fit.control: made = fit.run()

@@ -75,7 +75,7 @@ def _folder(wanted:Wanted, a:Any, out_dir:str, resume:bool, kept:dict[str, Any])
         odd = [k for k in asked if k not in FREE and old.get(k) != asked[k]]
         if odd: raise ValueError(f"{folder} holds a run with {odd[0]} {old.get(odd[0])!r}, not {asked[odd[0]]!r}: resume it with the same options, or use another --out-dir")
     elif resume: raise ValueError(f"there is no run in {folder} to go on with: leave --resume out")
-    elif folder.exists() and any(folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another --out-dir")
+    elif folder.exists() and any(o.name[0] != '.' for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another --out-dir")
     else: write_whole(there, json.dumps(dict(job=asked) | kept, indent=1).encode())
     return folder
 

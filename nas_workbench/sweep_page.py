@@ -131,10 +131,11 @@ def memory(run:Run) -> float|None: return max((o.memory_mb for o in run.record.c
 def columns_of(run:Run, o:Standing, differ:Sequence[str], costs:bool=True) -> dict[str, Any]:
     "What a job is told by: name and plain value."
     a,r = run.architecture,run.result
-    found:dict[str, Any] = {'job': run.name, 'state': run.state, **{k: o.parameters.get(k) for k in differ}, 'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
+    found:dict[str, Any] = {'job': run.name, 'state': run.state, 'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else ''), **{k: o.parameters.get(k) for k in differ},
+        'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
         'search top-1 %': r.get('top1_pct'), 'trained top-1 %': top1(run) if is_trained(run) else None, 'parameters': a and a.params(), 'MACs': a and a.macs(),
         'layers': a and sum(b.kind != 'skip' for b in a.blocks)}
-    return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {}) | {'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else '')}
+    return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {})
 
 def jobs_table(sweep:Sweep, front:Iterable[Run]=(), costs:bool=True) -> dict[str, Any]:
     "A line per job; what nobody has, and what all leave empty, is left out."

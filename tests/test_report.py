@@ -239,10 +239,32 @@ def test_every_figure_is_drawn(run, tab):
     tab.wait_for_selector('#run-losses .hoverlayer .hovertext')
     assert 'epoch' in tab.locator('#run-losses .hoverlayer').text_content()
 
+def test_a_sweep_is_alive(sweep, tab):
+    show(tab, sweep/'report.html')
+    assert tab.locator('.plotly-figure[data-drawn]').count() == 7 == tab.locator('.js-plotly-plot').count(), 'searches draw themselves when they are opened'
+    point = tab.locator('#sweep-front0 .scatterlayer .trace').nth(1).locator('.point').first
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    for n in range(4): tab.mouse.move(box['x'] + n, box['y'] + 2)
+    tab.wait_for_selector('#sweep-front0 .hoverlayer .hovertext')
+    assert 'alpha0.' in tab.locator('#sweep-front0 .hoverlayer').text_content()
+    names = tab.locator('table.sort tbody th')
+    heads = [o.split('\n')[0] for o in tab.locator('table.sort thead th').all_inner_texts()]
+    assert names.all_inner_texts()[0] == 'alpha0.2-lam0.4' and 'note' in heads[2]
+    measured = tab.locator('table.sort thead button', has_text='measured')
+    measured.click()
+    assert names.all_inner_texts()[:4] == ['alpha0.8-lam0.85', 'alpha0.8-lam0.4', 'alpha0.2-lam0.85', 'alpha0.2-lam0.4']
+    measured.click()
+    assert names.all_inner_texts()[0] == 'alpha0.2-lam0.4' and names.all_inner_texts()[4:] == ['alpha2-lam0.4', 'alpha2-lam0.85'], 'what has no value stands last either way'
+    tab.locator('table.sort tbody a', has_text='alpha0.8-lam0.4').click()
+    tab.wait_for_selector('#job-2[open] .js-plotly-plot .point, #job-2[open] .js-plotly-plot .heatmaplayer')
+    tab.wait_for_function("() => document.querySelectorAll('#job-2 .plotly-figure').length === document.querySelectorAll('#job-2 .js-plotly-plot').length")
+    assert tab.locator('#job-2 .nwb-scrubber').count() == 1
+
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
-def test_narrow_dark_and_on_paper(run, tab, scheme):
+def test_narrow_dark_and_on_paper(run, sweep, tab, scheme):
     tab.emulate_media(color_scheme=scheme)
-    for folder in (run,):
+    for folder in (run, sweep):
         tab.set_viewport_size({'width': 390, 'height': 800})
         show(tab, folder/'report.html' if (folder/'report.html').exists() else write_report(folder))
         assert tab.evaluate('document.documentElement.scrollWidth') == 390
