@@ -131,10 +131,11 @@ def memory(run:Run) -> float|None: return max((o.memory_mb for o in run.record.c
 def columns_of(run:Run, o:Standing, differ:Sequence[str], costs:bool=True) -> dict[str, Any]:
     "What a job is told by: name and plain value."
     a,r = run.architecture,run.result
-    found:dict[str, Any] = {'job': run.name, 'state': run.state, **{k: o.parameters.get(k) for k in differ}, 'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
+    found:dict[str, Any] = {'job': run.name, 'state': run.state, 'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else ''), **{k: o.parameters.get(k) for k in differ},
+        'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
         'search top-1 %': r.get('top1_pct'), 'trained top-1 %': top1(run) if is_trained(run) else None, 'parameters': a and a.params(), 'MACs': a and a.macs(),
         'layers': a and sum(b.kind != 'skip' for b in a.blocks)}
-    return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {}) | {'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else '')}
+    return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {})
 
 def jobs_table(sweep:Sweep, front:Iterable[Run]=(), costs:bool=True) -> dict[str, Any]:
     "A line per job; what nobody has, and what all leave empty, is left out."
@@ -197,8 +198,11 @@ def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) ->
     ended,names = sum(map(len, sweep.places.values())),{o.space.name for o in sweep.runs if o.space}
     what = Markup('{} searches').format(len(sweep.runs)) + (Markup(' of <b>{}</b>').format(', '.join(sorted(names))) if names else '') + (' over ' + ' × '.join(sweep.differ) if sweep.differ else '')
     if not ended: return what + ': none has ended with a network yet.'
-    best = [f'from {us(o[0][1].latency)} with {o[0][1].accuracy:.4g}% to {us(o[-1][1].latency)} with {o[-1][1].accuracy:.4g}%' for o in fronts.values() if o]
-    return what + f': {ended} ended with a network' + (f', and {sum(map(len, fronts.values()))} of these are worth having, {best[0]}.' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
+    best = [o for o in fronts.values() if o]
+    def told(o:Sequence[tuple[Run, Point]]) -> str:
+        fast,right = (f'{us(p.latency)} with {p.accuracy:.4g}%' for p in (o[0][1], o[-1][1]))
+        return f'{len(o)} of these are worth having, from {fast} to {right}.' if len(o) > 1 else f'one of these beats all others, {fast}.'
+    return what + f': {ended} ended with a network' + (f', and {told(best[0])}' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
 
 # %% ../nbs/25_sweep_page.ipynb #c17
 def _searches(runs:Sequence[Run]) -> list[Run]:
