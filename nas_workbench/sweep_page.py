@@ -198,8 +198,11 @@ def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) ->
     ended,names = sum(map(len, sweep.places.values())),{o.space.name for o in sweep.runs if o.space}
     what = Markup('{} searches').format(len(sweep.runs)) + (Markup(' of <b>{}</b>').format(', '.join(sorted(names))) if names else '') + (' over ' + ' × '.join(sweep.differ) if sweep.differ else '')
     if not ended: return what + ': none has ended with a network yet.'
-    best = [f'from {us(o[0][1].latency)} with {o[0][1].accuracy:.4g}% to {us(o[-1][1].latency)} with {o[-1][1].accuracy:.4g}%' for o in fronts.values() if o]
-    return what + f': {ended} ended with a network' + (f', and {sum(map(len, fronts.values()))} of these are worth having, {best[0]}.' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
+    best = [o for o in fronts.values() if o]
+    def told(o:Sequence[tuple[Run, Point]]) -> str:
+        fast,right = (f'{us(p.latency)} with {p.accuracy:.4g}%' for p in (o[0][1], o[-1][1]))
+        return f'{len(o)} of these are worth having, from {fast} to {right}.' if len(o) > 1 else f'one of these beats all others, {fast}.'
+    return what + f': {ended} ended with a network' + (f', and {told(best[0])}' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
 
 # %% ../nbs/25_sweep_page.ipynb #c17
 def _searches(runs:Sequence[Run]) -> list[Run]:
