@@ -1910,6 +1910,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                      'nas_workbench/workbench.py'),
                                          'nas_workbench.workbench._beside': ('workbench.html#_beside', 'nas_workbench/workbench.py'),
                                          'nas_workbench.workbench._front': ('workbench.html#_front', 'nas_workbench/workbench.py'),
+                                         'nas_workbench.workbench._widget': ('workbench.html#_widget', 'nas_workbench/workbench.py'),
                                          'nas_workbench.workbench.someone_looks': ( 'workbench.html#someone_looks',
                                                                                     'nas_workbench/workbench.py')},
             'nas_workbench.zoo': { 'nas_workbench.zoo.Published': ('zoo.html#published', 'nas_workbench/zoo.py'),

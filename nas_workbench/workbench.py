@@ -39,7 +39,7 @@ with need('lab'):
     import ipywidgets as W
     import plotly.graph_objects as go
     from IPython import get_ipython
-    from IPython.display import Pretty, display
+    from IPython.display import display
 
 # %% ../nbs/23_workbench.ipynb #c7
 NUMBERS = {'alpha': 'Weight of the latency; larger finds faster networks', 'beta': 'Exponent of ln LAT', 'phi': 'Factor of a skip beside a block', 'lam': 'Factor of that block', 'tau': 'Temperature of the Gumbel-Softmax',
@@ -520,6 +520,13 @@ def someone_looks() -> bool:
     kernel = getattr(get_ipython(), 'kernel', None)
     return bool(kernel is not None and kernel.get_parent('shell').get('content', {}).get('allow_stdin'))
 
+def _widget(shown:Any) -> W.Widget:
+    "Something as a widget: what is displayed by a task would stand under another cell."
+    if isinstance(shown, go.Figure): return go.FigureWidget(shown)
+    place = W.Output()
+    place.append_display_data(shown)
+    return place
+
 class Live:
     "A run on a page: followed where someone looks, drawn when it is over where nobody does."
     def __init__(self,
@@ -546,5 +553,6 @@ class Live:
         "Anything that can be shown when the run is over."
         if self.bench is None: display(make(read(self.folder)))
         else:
-            place = display(Pretty('comes when the run is over'), display_id=True)
-            self.bench.then(lambda: place.update(make(read(self.folder))))
+            place = W.VBox([W.Label('comes when the run is over')])
+            display(place)
+            self.bench.then(lambda: setattr(place, 'children', [_widget(make(read(self.folder)))]))
