@@ -481,7 +481,10 @@ class Workbench:
             for more in self._more: more()
             if fresh: self._now()
             since = [(str(o), o.epoch) for o in reversed(states(self.folder))]
-            if [*self.since.options] != since: self.since.options = since
+            if [*self.since.options] != since:
+                at = self.since.index
+                self.since.options = since
+                if at is None and since: self.since.index = 0
         self._ended()
         if self.situation.state != before[0].state: self._say('')  # what was asked for is done
         if news or (self.situation, self._guest) != before: self._dress()
