@@ -10,6 +10,7 @@ __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RE
 
 # %% ../nbs/21_views.ipynb #c3
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
@@ -518,4 +519,5 @@ def refresh(
         if layout: widget.layout.update(layout, overwrite=True)
     if len(new['data']) > same: widget.add_traces(fig.data[same:])
     widget._shown = new
+    widget._trait_values.update(_widget_data=deepcopy(widget._data), _widget_layout=deepcopy(widget._layout))  # what a page that is loaded again is given
     return len(changes) + len(layout) + len(new['data']) - same
