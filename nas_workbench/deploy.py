@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['NAMES', 'INFER', 'about', 'onnx_model', 'read_about', 'session', 'apart', 'Reference', 'tensorrt', 'build_engine',
-           'deploy', 'read_network', 'deploy_run']
+           'Overflow', 'deploy', 'read_network', 'deploy_run']
 
-# %% ../nbs/30_deploy.ipynb #37b3e4a0
+# %% ../nbs/30_deploy.ipynb #c3
 import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ with need('onnx'):
     import onnx
     import onnxruntime as ort
 
-# %% ../nbs/30_deploy.ipynb #14415f7c
+# %% ../nbs/30_deploy.ipynb #c6
 def about(
     a:Architecture,
     labels:Sequence[str],     # Of the classes, in the order of the outputs
@@ -68,7 +68,7 @@ def read_about(
     if 'architecture' not in found: raise ValueError(f"{file} does not say what it is: deploy the run again")
     return found
 
-# %% ../nbs/30_deploy.ipynb #a1b2227b
+# %% ../nbs/30_deploy.ipynb #c9
 def session(model:bytes) -> Any:
     "ONNX Runtime's, on one thread of a CPU."
     options = ort.SessionOptions()
@@ -109,7 +109,7 @@ class Reference:
         s = session(model)
         return self.against(lambda x: s.run(None, {'input': x.astype(dtype)})[0])
 
-# %% ../nbs/30_deploy.ipynb #c391c55d
+# %% ../nbs/30_deploy.ipynb #c13
 def tensorrt(settings:Settings) -> Any:
     "TensorRT or its program; where there is neither, a sentence."
     reasons = []
@@ -126,7 +126,7 @@ def build_engine(model:bytes, truth:Reference, settings:Settings) -> tuple[bytes
     difference,same = truth.against(made.run)
     return made.plan(), dict(engine=f'{rt.name} {rt.version} on {rt.device}, {made.precision}, batch {settings.batch}', engine_difference=difference, engine_same=same)
 
-# %% ../nbs/30_deploy.ipynb #70da2c4e
+# %% ../nbs/30_deploy.ipynb #c15
 NAMES = ('network.onnx', 'network.fp16.onnx', 'network.engine', 'infer.py')
 
 INFER = '''"Say what is on pictures: python infer.py photo.jpg …  It needs numpy, pillow and onnxruntime."
@@ -146,6 +146,9 @@ for file in sys.argv[1:]:
     y = net.run(None, {'input': np.repeat(x.transpose(2, 0, 1)[None], batch if isinstance(batch, int) else 1, 0)})[0][0]
     print(f"{file}: {about['classes'][y.argmax()]}, {1/np.exp(y - y.max()).sum():.1%}")
 '''
+
+class Overflow(ValueError):
+    "FP16 cannot hold what a network computes."
 
 def _check(a:Architecture, labels:Sequence[str], preparation:Preparation, batch:int, engine:bool) -> None:
     "Raise unless all this goes together."
@@ -182,7 +185,7 @@ def deploy(
     if fp16:
         with np.errstate(over='ignore'): model = made['network.fp16.onnx'] = onnx_model(a, truth.weights, facts, batch, 'fp16')
         found['fp16_difference'],found['fp16_same'] = truth.against_onnx(model, np.float16)
-        if not np.isfinite(found['fp16_difference']): raise ValueError("the network's numbers are too large for FP16: deploy it without, or train it with more weight decay")
+        if not np.isfinite(found['fp16_difference']): raise Overflow("the network's numbers are too large for FP16: deploy it without, or train it with more weight decay")
     if engine:
         plan,said = build_engine(model, truth, Settings(batch, precision='fp16' if fp16 else 'fp32'))
         found |= said
@@ -191,7 +194,7 @@ def deploy(
     for name in sorted(made, key=NAMES.index): write_whole(folder/name, made[name])
     return found | {'files': sorted(made, key=NAMES.index)}
 
-# %% ../nbs/30_deploy.ipynb #1e89df1c
+# %% ../nbs/30_deploy.ipynb #c25
 def read_network(
     folder:str|Path,
 ) -> tuple[Architecture, nn.Module]:

@@ -30,7 +30,7 @@ from .control import Control, at_work
 from .costs.measure import about_now, measure_table, open_runtime, reopen, time_network, usual
 from .costs.table import LatencyTable, read_table
 from .data import DataSource, dataset
-from .deploy import deploy
+from .deploy import Overflow, deploy
 from .events import Cost, Emit, Epoch, Event, Finished, TrainingEpoch, TrainingFinished, Warned
 from .extras import MissingExtra
 from .files import write_whole
@@ -341,6 +341,13 @@ def timed(ready:Ready, table:LatencyTable, a:Architecture, now:bool=False) -> tu
     off = visits[1]/visits[0] - 1
     return visits[0], [f'two measurements of its latency differ by {off:.0%}: the machine was busy'] if off > .05 else []
 
+def _deployed(net:torch.nn.Module, a:Architecture, folder:Path, **how:Any) -> dict[str, Any]:
+    "What `deploy` says; FP16 is left out, and that is told, where it cannot hold the network."
+    try: return deploy(net, a, folder, fp16=True, **how)
+    except Overflow as e:
+        said = deploy(net, a, folder, **how)
+        return said | {'notes': [*said['notes'], f'there is no network.fp16.onnx: {e}']}
+
 def keep(ready:Ready, found:Found, trained:Trained|None, table:LatencyTable) -> dict[str, Any]:
     "Write what was found; the figures of `result.json`."
     folder = ready.folder
@@ -349,7 +356,7 @@ def keep(ready:Ready, found:Found, trained:Trained|None, table:LatencyTable) -> 
     write_whole(folder/'architecture.json', a.to_json().encode())
     write_whole(folder/'network.safetensors', save({k: v.detach().cpu().contiguous() for k,v in net.state_dict().items()}))
     samples,_ = data.valid.draw(np.arange(min(len(data.valid), 8)))
-    deployed = deploy(net, a, folder, labels=data.class_names, preparation=data.preparation, fp16=True, engine=ready.job.runtime in ('tensorrt', 'trtexec'), samples=samples)
+    deployed = _deployed(net, a, folder, labels=data.class_names, preparation=data.preparation, engine=ready.job.runtime in ('tensorrt', 'trtexec'), samples=samples)
     measured,notes = timed(ready, table, ready.whole(a))
     result = dict(reason=trained.reason if trained else found.reason, predicted_us=found.lat, measured_us=measured, sum_us=ready.whole(a).latency(table.raw()), params=a.params(), macs=a.macs(), top1_pct=found.top1,
                   trained_top1_pct=trained.top1 if trained else None, trained_top5_pct=trained.top5 if trained else None, device=table.about.device,
@@ -413,7 +420,7 @@ def about_files(folder:Path) -> str:
     names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.')
     return _table(('file', 'what it is'), [(f'`{folder/o}`', FILES.get(o, '')) for o in names])
 
-# %% ../nbs/40_job.ipynb #c32
+# %% ../nbs/40_job.ipynb #c34
 class _Until(Callback):
     "Ends a search behind its warm-up; after everything else."
     order = 12
