@@ -87,6 +87,8 @@ def test_a_search_from_the_form_to_its_end(jupyter, chromium, home, record_prope
     assert (run/'events.jsonl').stat().st_size == size  # no step is made
 
     bench.field('value').fill('0.25')
+    bench.field('value').press('Tab')
+    wait_for(lambda: first.ask('print(w.value.value)').strip() == '0.25', page)
     answers.append(bench.press('Change', 'asked for: change alpha to 0.25'))
     page.wait_for_selector('.nwb-log li.Changed:has-text("alpha was changed from 0.8 to 0.25")')
     changed, = read(run).all(Changed)
@@ -143,6 +145,8 @@ def test_a_search_from_the_form_to_its_end(jupyter, chromium, home, record_prope
     other.field('setting').select_option('tau')
     wait_for(lambda: other.field('value').input_value() == '1', second.page)  # the setting brings its value
     other.field('value').fill('0.5')
+    other.field('value').press('Tab')
+    wait_for(lambda: second.ask('print(w.value.value)').strip() == '0.5', second.page)
     other.field('after').select_option(label=next(str(o) for o in states(run) if o.epoch == 3))
     other.button('Branch').click()
     new = home/'one-branch1'
