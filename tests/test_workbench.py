@@ -1,5 +1,6 @@
 "The workbench as a person uses it: one session in a real JupyterLab, from an empty form to a network that is kept."
 import json
+import re
 import time
 
 import pytest
@@ -70,6 +71,8 @@ def test_a_search_from_the_form_to_its_end(jupyter, chromium, home, record_prope
     page.wait_for_selector('.nwb-note.bad:has-text("alpha is -1")')
     assert not run.exists()
     bench.field('alpha').fill('0.8')
+    bench.field('alpha').press('Tab')
+    wait_for(lambda: re.search(r'alpha[ =]0\.8', page.locator('.nwb-command').inner_text()), page)  # it has arrived
     bench.button('Start').click()
     bench.state('searching')
     wait_for(lambda: bench.columns() >= 1, page, 30)
@@ -152,7 +155,9 @@ def test_a_search_from_the_form_to_its_end(jupyter, chromium, home, record_prope
     new = home/'one-branch1'
     other.state('searching', 90)
     wait_for(lambda: any(o.epoch == 4 for o in read(new).epochs), second.page, 60)
-    assert [o.name for o in read(new).changes] == ['alpha', 'tau'] and read(new).epochs[:3] == read(run).epochs[:3]
+    whole = read(run)
+    early = whole.events.index(changed) < whole.events.index(whole.epochs[2])  # how far it had come when it was paused depends on the machine
+    assert [o.name for o in read(new).changes] == ['alpha']*early + ['tau'] and read(new).epochs[:3] == whole.epochs[:3]
     other.press('Stop', 'asked for: stop')
     other.state('stopped', 90)
 
