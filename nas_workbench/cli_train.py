@@ -31,11 +31,16 @@ class Wanted:
     teacher_weights: str = ''       # A checkpoint of it
     start: str = ''                 # Weights to begin with; '': fresh ones
     root: str = ''                  # Where data sets lie
+    download: bool = False          # Let torch/ and hfds/ download what is missing
+    skip_broken: bool = False       # Leave out images that cannot be read
+    augment: str = ''               # What happens to images to learn from; '': as the preset says
+    cache: str = 'auto'             # Whether decoded images stay in memory: auto, always or never
     workers: int = 0                # Processes that load images
+    prefetch: int = 2               # Batches that each of these loads ahead
     runtime: str = 'onnxruntime'    # To measure the latency with; 'none': it is not measured
     table: str = ''                 # Latencies of blocks, to predict it; '': those that the run was searched with, if it was
 
-FREE = ('root', 'workers', 'runtime', 'table')  # may be others when a training is resumed
+FREE = ('root', 'download', 'workers', 'prefetch', 'runtime', 'table')  # may be others when a training is resumed
 
 def network_of(source:str) -> tuple[Any, dict[str, Any]]: # An `Architecture`, and what the run was asked for
     "The network that `source` names."
@@ -51,8 +56,8 @@ def data_of(name:str, a:Any, job:dict[str, Any], root:str='', **how:Any) -> Any:
     "The data set of this name, or that of the run, in the size of the network's images."
     from nas_workbench.data import dataset
     name,root = name or job.get('data') or 'digits',root or job.get('root', '')
-    if name == 'shapes': how['augment'] = 'none'  # they are new in every epoch
-    return dataset(name, resolution=a.resolution, channels=a.stem.c_in, root=root or None, skip_broken=bool(job.get('skip_broken')), **how)
+    if name == 'shapes' and 10 <= a.classes <= 100: how['classes'] = a.classes  # as many as are asked for
+    return dataset(name, resolution=a.resolution, channels=a.stem.c_in, root=root or None, skip_broken=bool(how.pop('skip_broken', False) or job.get('skip_broken')), **how)
 
 def weights_of(path:str) -> Any:
     "The weights in a file."
@@ -100,6 +105,7 @@ def train(
     from nas_workbench.job import Lines, claim_folder
     from nas_workbench.loop import Reporting
     from nas_workbench.machine import several
+    from nas_workbench.parameters import CACHE
     from nas_workbench.record import Recorder
     from nas_workbench.train.config import train_preset
     from nas_workbench.train.distill import TEACHERS, teacher
@@ -108,15 +114,16 @@ def train(
     a,job = network_of(wanted.source)
     wanted = replace(wanted, data=wanted.data or job.get('data') or 'digits', root=wanted.root or job.get('root', ''))
     row = TEACHERS.get(wanted.teacher.lower())
-    given = dict(epochs=wanted.epochs, batch_size=wanted.batch_size, lr=wanted.lr, seed=wanted.seed, crop_pct=row.crop_pct if row else None)
+    if wanted.cache not in CACHE: raise ValueError(f"cache is {wanted.cache!r}: use {', '.join(CACHE)}")
+    given = dict(epochs=wanted.epochs, batch_size=wanted.batch_size, lr=wanted.lr, seed=wanted.seed, augment=wanted.augment or ('none' if wanted.data == 'shapes' else None), crop_pct=row.crop_pct if row else None)
     recipe = train_preset(wanted.preset, **{k: v for k,v in given.items() if v is not None})
-    data = data_of(wanted.data, a, job, wanted.root, augment=recipe.augment, crop_pct=recipe.crop_pct)
-    recipe,a = replace(recipe, augment=data.augment),a.with_classes(data.classes)
+    data = data_of(wanted.data, a, job, wanted.root, augment=recipe.augment, crop_pct=recipe.crop_pct, skip_broken=wanted.skip_broken, download=wanted.download, in_memory=CACHE[wanted.cache])
+    a = a.with_classes(data.classes)
     table,runtime = timing_of(wanted, a, job)
     with several(wanted.device) as ranks:
         start = weights_of(wanted.start) if wanted.start else None
         guide = teacher(wanted.teacher, wanted.teacher_weights or None, classes=data.classes if wanted.teacher_weights else None, device=wanted.device) if wanted.teacher else None
-        t = Training(recipe, a, data, '', device=wanted.device, start=start, num_workers=wanted.workers, teacher=guide)
+        t = Training(recipe, a, data, '', device=wanted.device, start=start, num_workers=wanted.workers, prefetch=wanted.prefetch, teacher=guide)
         folder = ranks.first(lambda: claim_folder(Path(out_dir) if out_dir else _new(wanted), asdict(wanted), dict(training=asdict(recipe), data=data.fingerprint()), resume, FREE))
         first = ranks.rank == 0
         t.folder,t.callbacks = folder/'checkpoints'/'train',(Reporting(t.steps*recipe.epochs, report),)*first
@@ -162,14 +169,19 @@ def train_command(
     teacher_weights: Annotated[str, typer.Option(help='A checkpoint of it.')] = '',
     start: Annotated[str, typer.Option(help='Begin with these weights: a run folder, or its network.safetensors.')] = '',
     root: Root = '',
+    download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
+    skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
+    augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',
+    cache: Annotated[str, typer.Option(help='Decoded images in memory: auto, always or never.')] = 'auto',
     workers: Workers = 0,
+    prefetch: Annotated[int, typer.Option(min=1, help='Batches that each of these loads ahead.')] = 2,
     runtime: Annotated[str, typer.Option(help="To measure the latency with: onnxruntime, torch, tensorrt, trtexec; 'none' for no latency.")] = 'onnxruntime',
     table: Annotated[str, typer.Option(help='Latencies of blocks, to predict it; those that the run was searched with by default.')] = '',
     out_dir: Annotated[str, typer.Option(help='Folder to train in; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the training in --out-dir.')] = False,
 ) -> None:
     "Train a network and keep it as files."
-    wanted = Wanted(source, data, preset, epochs, batch_size, lr, seed, device, teacher, teacher_weights, start, root, workers, runtime, table)
+    wanted = Wanted(source, data, preset, epochs, batch_size, lr, seed, device, teacher, teacher_weights, start, root, download, skip_broken, augment, cache, workers, prefetch, runtime, table)
     done = train(wanted, out_dir, resume, say=typer.echo, report=lambda o: typer.echo(o.line(), err=True))
     if not done: return
     folder,result = done

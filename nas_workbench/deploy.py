@@ -212,7 +212,7 @@ def _known(folder:Path, a:Architecture) -> tuple[list[str], Preparation]:
         except ValueError: pass  # of another program: ask the data set
     try: name = json.loads((folder/'config.json').read_text())['job']['data']
     except (OSError, ValueError, KeyError, TypeError): raise ValueError(f"{folder} says neither in network.onnx nor in config.json what the classes are called: give the folder of a run") from None
-    data = dataset(name, resolution=a.resolution, channels=a.stem.c_in)
+    data = dataset(name, resolution=a.resolution, channels=a.stem.c_in, classes=a.classes if name == 'shapes' else None)
     return list(data.class_names), data.preparation
 
 def deploy_run(

@@ -37,7 +37,7 @@ from .extras import MissingExtra
 from .files import write_whole
 from .loop import Callback, Loop, Reporting
 from .machine import Ranks
-from .parameters import Job
+from .parameters import CACHE, Job
 from .progress import Progress, duration
 from .recipes import Recipe
 from .record import NAME, Recorder, read
@@ -119,7 +119,7 @@ class Ready:
         return replace(a, tail=self.space.tail)
 
 OUT = 'out.ipynb'  # Where papermill writes the notebook that makes the run
-FREE = ('resume', 'out_dir', 'root', 'download', 'workers', 'train', 'track')  # may be others when a run is resumed
+FREE = ('resume', 'out_dir', 'root', 'download', 'workers', 'prefetch', 'train', 'track')  # may be others when a run is resumed
 
 def prepare(job:Job, ranks:Ranks=Ranks()) -> Ready:
     "Check everything that can be checked, and make the folder; with several processes the first one makes it."
@@ -137,10 +137,11 @@ def checked(job:Job) -> Ready:
     if job.teacher_weights and not job.teacher: raise ValueError("teacher_weights is a checkpoint of no teacher: say of which in teacher")
     if job.resume and not job.out_dir: raise ValueError("resume needs to know with what: name the run folder in out_dir")
     runtime = None if job.table else open_runtime(job.runtime, usual(job.runtime, job.device), job.device)
-    def images(**how:Any) -> DataSource: return dataset(job.data, resolution=s.resolution, root=job.root or None, skip_broken=job.skip_broken, download=job.download, **how)
+    def images(**how:Any) -> DataSource: return dataset(job.data, resolution=s.resolution, root=job.root or None, skip_broken=job.skip_broken, download=job.download, in_memory=CACHE[job.cache], **how)
     recipe = job.training() if job.train else None
     part = images(classes=config.classes, augment=config.augment)
-    whole = images(augment=recipe.augment, crop_pct=recipe.crop_pct) if recipe else part if config.classes is None else images()
+    every:dict[str, Any] = dict(classes=config.classes) if job.data == 'shapes' else {}  # which are as many as one asks for
+    whole = images(augment=recipe.augment, crop_pct=recipe.crop_pct, **every) if recipe else part if config.classes is None or every else images()
     n = whole.classes
     if whole.fingerprint() == part.fingerprint(): whole = part  # kept once
     master = teacher_named(job.teacher, job.teacher_weights or None, classes=n if job.teacher_weights else None, device=job.device) if job.teacher and recipe else None
@@ -275,7 +276,7 @@ def find(ready:Ready, table:LatencyTable, work:Work) -> Found:
     checkpoints = ready.folder/'checkpoints'
     over = work.ranks.first(lambda: _is_over(ready.folder, Finished, checkpoints))
     s = Search(ready.config, ready.searched, ready.part, WholeTail(table, ready.space), checkpoints, warmups=ready.shared/'warmups', device=ready.job.device,
-               num_workers=ready.job.workers, room_mb=ROOM_MB)
+               num_workers=ready.job.workers, prefetch=ready.job.prefetch, room_mb=ROOM_MB)
     return _finish(s, ready.config.epochs, over, work)
 
 # %% ../nbs/40_job.ipynb #c21
@@ -291,7 +292,7 @@ def train(ready:Ready, found:Found, work:Work) -> Trained|None:
     checkpoints = ready.folder/'checkpoints'/'train'
     over = work.ranks.first(lambda: _is_over(ready.folder, TrainingFinished, checkpoints))
     t = Training(ready.recipe, ready.whole(found.architecture), ready.data, checkpoints, device=ready.job.device,
-                 start=_inherited(ready, found) if ready.job.inherit else None, num_workers=ready.job.workers, teacher=ready.teacher)
+                 start=_inherited(ready, found) if ready.job.inherit else None, num_workers=ready.job.workers, prefetch=ready.job.prefetch, teacher=ready.teacher)
     return _finish(t, ready.recipe.epochs, over, work)
 
 # %% ../nbs/40_job.ipynb #c23
@@ -422,7 +423,7 @@ class _Until(Callback):
 def warm_up(ready:Ready, table:LatencyTable, say:Callable[[str], None]=print) -> bool:
     "Make the warm-up that this search shares with others, in a run folder of its own; whether there was anything to do."
     warmup,home = ready.config.warmup,ready.shared/'warmups'
-    s = Search(ready.config, ready.searched, ready.part, WholeTail(table, ready.space), '', warmups=home, device=ready.job.device, num_workers=ready.job.workers)
+    s = Search(ready.config, ready.searched, ready.part, WholeTail(table, ready.space), '', warmups=home, device=ready.job.device, num_workers=ready.job.workers, prefetch=ready.job.prefetch)
     there,folder = home/f'{s.fingerprint()}.json',home/s.fingerprint()
     if not warmup or there.exists(): return False
     s.folder,s.callbacks = folder/'checkpoints',(_Until(s),)

@@ -25,12 +25,14 @@ MAP = '''
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
 1 | supernet         | 0 blocks prunode network
-1 | data             | shapes
+1 | batches          | shapes
+1 | sources          | shapes
+1 | data             | shapes batches sources
 1 | loop             | 0
 1 | machine          |
 1 | checkpoint       | files
 1 | control          | 0 loop
-1 | resumable        | 0 data loop machine checkpoint control
+1 | resumable        | 0 batches data loop machine checkpoint control
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arch import Architecture
-from ..data import batches
+from ..batches import batches
 from ..events import DetectionEpoch, DetectionFinished
 from ..extras import need
 from ..loop import Loop

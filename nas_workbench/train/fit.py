@@ -92,8 +92,9 @@ class Fit(Resumable):
         start:Mapping[str, Tensor]|None=None,  # Weights to begin with, such as the SuperNet's; None: fresh ones
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
+        prefetch:int=2,                   # Batches that each of these loads ahead
     ):
-        super().__init__(config, data, folder, emit, control, device, save_every, num_workers)
+        super().__init__(config, data, folder, emit, control, device, save_every, num_workers, prefetch)
         self.architecture = architecture
         self.check_data()
         self.check_parts()
