@@ -61,12 +61,12 @@ class Job:
         if type(self.workers) is not int or self.workers < 0: raise ValueError(f"workers is {self.workers!r}: use a whole number, 0 to load images in this process")
         if type(self.prefetch) is not int or self.prefetch < 1: raise ValueError(f"prefetch is {self.prefetch!r}: use a whole number from 1 up")
         if self.cache not in CACHE: raise ValueError(f"cache is {self.cache!r}: use {', '.join(CACHE)}")
-        n = self.classes
-        if isinstance(n, bool) or not isinstance(n, (int, float)) or not (0 <= n < 1 or (n >= 2 and n == int(n))): raise ValueError(f"classes is {n!r}: use a whole number from 2 up, a share such as 0.1, or 0 for what the preset says")
+
 
     def config(self) -> SearchConfig:
         "The recipe of the search."
-        part = {'classes': int(self.classes) if self.classes >= 2 else self.classes} if self.classes else {}
+        n = self.classes
+        part = {'classes': int(n) if isinstance(n, float) and n.is_integer() else n} if n else {}
         return preset(self.preset, **{k: v for k,v in ((k, getattr(self, k)) for k in SETTINGS) if v is not None}, **self._augment, **part)
 
     @property

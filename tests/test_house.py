@@ -81,7 +81,8 @@ MAP = '''
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
-5 | cli_detect       | 0 1 2 3 4
+5 | detected         | 0 1 2 3
+5 | cli_detect       | 0 1 2 3 4 detected
 5 | cli_train        | 0 1 2 3 4 job
 5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5

@@ -83,8 +83,8 @@ class Training(Fit):
         return found
 
     def ended(self, loop:Loop, seconds:float, ms:float) -> TrainingEpoch:
-        plain,*averaged = self.scores()
-        return TrainingEpoch(loop.step, loop.epoch, self.opt.param_groups[0]['lr'], self.sum/self.steps, *plain, averaged[0][0] if averaged else None, seconds, ms)
+        (top1, top5),*averaged = self.scores()
+        return TrainingEpoch(loop.step, loop.epoch, self.opt.param_groups[0]['lr'], self.sum/self.steps, top1, top5, averaged[0][0] if averaged else None, seconds, ms)
 
     def kept(self) -> Trained:
         self.check_finite(self.loop)
