@@ -51,6 +51,7 @@ from .search.run import Found, Search, check_data, check_table
 from .network import build_network
 from .space import SearchSpace
 from .space import space as space_named
+from .sweep import TIMES
 from .trackers import known_tracker, tracked
 from .train.config import TrainConfig
 from .train.references import references
@@ -162,7 +163,7 @@ def _folder(ready:Ready) -> Path:
         if not job.resume: raise ValueError(f"{folder} already holds a run: go on with it by resume=True, or use another out_dir")
         odd = [k for k in asked if k not in FREE and old.get(k) != asked[k]]
         if odd: raise ValueError(f"{folder} holds a run with {odd[0]} {old.get(odd[0])!r}, not {asked[odd[0]]!r}: resume it with the same parameters, or use another out_dir")
-    elif folder.exists() and any(o.name[0] != '.' and o.name != OUT for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another out_dir")
+    elif folder.exists() and any(o.name[0] != '.' and o.name not in (OUT, TIMES) for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another out_dir")
     elif job.resume: raise ValueError(f"there is no run in {folder} to go on with: leave resume out")
     kept = json.dumps(before | dict(job=asked, recipe=asdict(ready.config), training=asdict(ready.recipe) if ready.recipe else None, space=json.loads(ready.searched.to_json()), data=ready.part.fingerprint()), indent=1)
     try: folder.mkdir(parents=True, exist_ok=True)

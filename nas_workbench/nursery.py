@@ -117,7 +117,9 @@ def nursery() -> Iterator[Nursery]:
 class Copy:
     "A process that was forked, seen as `subprocess.Popen` shows one."
     stdin = stdout = stderr = None
-    def __init__(self, pid:int): self.pid,self.returncode = pid,None
+    def __init__(self, pid:int):
+        self.pid = pid
+        self.returncode:int|None = None
 
     def poll(self) -> int|None:
         "Exit code, or None while it is there."
@@ -166,7 +168,7 @@ def _kernel(argv:Sequence[str], cwd:str, env:Mapping[str, str]) -> int:
     from ipykernel.kernelapp import IPKernelApp
     os.chdir(cwd)
     settle(env)
-    IPKernelApp.launch_instance(argv)
+    IPKernelApp.launch_instance(list(argv))
     return 0
 
 def manager(seed:Seed) -> type:
@@ -177,8 +179,8 @@ def manager(seed:Seed) -> type:
     class Grown(LocalProvisioner):
         async def launch_kernel(self, cmd:list[str], **how:Any) -> Any:
             "Whatever of the command comes behind `-m ipykernel_launcher` is meant for the kernel."
-            self.process = seed.start(cmd[cmd.index('ipykernel_launcher')+1:], how.get('cwd') or os.getcwd(), how.get('env') or {})
-            self.pid = self.pgid = self.process.pid
+            grown:Any = seed.start(cmd[cmd.index('ipykernel_launcher')+1:], how.get('cwd') or os.getcwd(), how.get('env') or {})
+            self.process,self.pid,self.pgid = grown,grown.pid,grown.pid
             return self.connection_info
     class Manager(AsyncKernelManager):
         def __init__(self, **how:Any):
