@@ -369,7 +369,8 @@ def fig_losses(record:Recorded) -> go.Figure:
     _curve(fig, 1, x, [o.ce for o in e], 'CE', BLUE)
     _curve(fig, 1, x, [o.loss for o in e], 'CE with latency', ORANGE)
     _curve(fig, 2, x, [o.lat for o in e], 'expected LAT', GREEN, ' µs', showlegend=False)
-    if r.finished: fig.add('scatter', x=[r.finished.epoch], y=_short([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='latency found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
+    if r.finished:
+        fig.add('scatter', x=[r.finished.epoch], y=_short([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='latency found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
     _curve(fig, 3, x, [o.top1 for o in e], 'read out now', PINK, '%')
     _curve(fig, 3, x, [o.top1_mixture for o in e], 'all blocks mixed', RED, '%')
     alt = 'Losses, latency and accuracy over epochs; none yet.' if not e else \
