@@ -52,6 +52,7 @@ from .search.run import Found, Search, check_data, check_table
 from .network import build_network
 from .space import SearchSpace
 from .space import space as space_named
+from .sweep import TIMES
 from .trackers import known_tracker, tracked
 from .train.config import TrainConfig
 from .train.references import references
@@ -169,7 +170,7 @@ def claim_folder(
         if not resume: raise ValueError(f"{folder} already holds a run: go on with it by resume, or use another out_dir")
         odd = [k for k in asked if k not in free and old.get(k) != asked[k]]
         if odd: raise ValueError(f"{folder} holds a run with {odd[0]} {old.get(odd[0])!r}, not {asked[odd[0]]!r}: resume it with the same parameters, or use another out_dir")
-    elif folder.exists() and any(o.name[0] != '.' and o.name != OUT for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another out_dir")
+    elif folder.exists() and any(o.name[0] != '.' and o.name not in (OUT, TIMES) for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another out_dir")
     elif resume: raise ValueError(f"there is no run in {folder} to go on with: leave resume out")
     try: folder.mkdir(parents=True, exist_ok=True)
     except OSError as e: raise ValueError(f"no run can be made in {folder} ({e.strerror}): use an out_dir that you may write to") from None
