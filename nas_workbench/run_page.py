@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .arch import Architecture
-from .events import Failed, Resumed, Saved, Started
+from .events import Failed, Resumed, Saved, Started, TrainingStarted
 from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, times, us
 from .progress import duration
@@ -271,7 +271,7 @@ def facts(run:Run, costs:bool=True) -> list[tuple[str, list[tuple[str, str]]]]:
     "What was asked, and with what."
     usual = PRESETS.get(run.job.get('preset', ''))
     def changed(k:str, v:Any) -> str: return shown(v) + (f' (preset: {shown(getattr(usual, k))})' if usual and getattr(usual, k, v) != v else '')
-    versions:dict[str, str] = run.result.get('versions') or next((o.versions for o in run.record.all(Started)), {})
+    versions:dict[str, str] = run.result.get('versions') or next((o.versions for o in (*run.record.all(Started), *run.record.all(TrainingStarted))), {})
     made = [('device', run.result.get('device', '')), ('runtime', run.result.get('runtime', '')), ('seed', run.recipe.get('seed', '')), ('data', run.asked.get('data', '')), *versions.items()]
     found = [('Parameters', [(k, shown(v)) for k,v in run.job.items()]), ('Made with', [(k, shown(v)) for k,v in made if v != '']), ('Recipe of the search', [(k, changed(k, v)) for k,v in run.recipe.items()])]
     if run.training_recipe: found.append(('Recipe of the training', [(k, shown(v)) for k,v in run.training_recipe.items()]))
