@@ -84,7 +84,7 @@ def measure(out:Path) -> None:
     "The latency of what was trained, and the file that the pages read."
     sweep = load_sweep(out)
     rows = [searched(o, s.loss) for o,s in zip(sweep.runs, sweep.standings) if o.architecture and s.loss is not None]
-    rows += [json.loads((out/'random'/f'{n}.json').read_text()) for n in range(RANDOM)]
+    rows += [json.loads(o.read_text()) for o in sorted((out/'random').glob('*.json'))]
     rows += [dict(kind='scaled', name=o.name, trained_pct=o.mean, architecture=json.loads(o.of(SPACE).to_json())) for o in references(SPACE, DATA)]
     t = read_table(next((out/'paper'/'shared'/'tables').glob('*.sqlite')))
     chosen = [o for o in rows if o['trained_pct'] is not None]
