@@ -96,7 +96,8 @@ def architecture_optimizer(
     "Adam, without a first moment for the Prunodes' weights."
     some = list(widths)
     others = [p for p in params if not any(p is o for o in some)]
-    return torch.optim.Adam([dict(params=others), dict(params=some, betas=(0., .999))], lr=lr)
+    groups:list[dict[str, Any]] = [dict(params=others), dict(params=some, betas=(0., .999))]
+    return torch.optim.Adam(groups, lr=lr)
 
 def optimizer_tensors(optimizer:torch.optim.Optimizer, params:dict[str, nn.Parameter]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     "The optimiser's state by parameter name: what is a tensor, and what is a number."

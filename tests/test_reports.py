@@ -49,7 +49,7 @@ def test_it_says_what_its_record_says(name, monkeypatch):
     kept = [o['data'] for c in json.loads(file.read_text(encoding='utf-8'))['cells'] for o in c.get('outputs', []) if 'data' in o]
     assert [o.data for o in shown if hasattr(o, '_repr_markdown_')] == [text(o['text/markdown']) for o in kept if 'text/markdown' in o]
     figures = [o['application/vnd.plotly.v1+json'] for o in kept if 'application/vnd.plotly.v1+json' in o]
-    assert [[(t['name'], len(t.get('x', ()))) for t in json.loads(o.to_json())['data']] for o in shown if hasattr(o, 'to_plotly_json')] == [[(t['name'], len(t.get('x', ()))) for t in o['data']] for o in figures]
+    assert [[(t.get('name'), len(t.get('x', ()))) for t in json.loads(o.to_json())['data']] for o in shown if hasattr(o, 'to_plotly_json')] == [[(t.get('name'), len(t.get('x', ()))) for t in o['data']] for o in figures]
 
 def test_it_stands_on_what_there_is(report):
     "The names that it imports exist; running it takes minutes and is left to its command."
