@@ -19,6 +19,7 @@ from typing import Any
 
 from .control import Command, Process, present, steer, who
 from .extras import need
+from .figure import Figure
 from .form import Form
 from .panes import Errand, Runs, Views
 from .record import Record, read
@@ -243,12 +244,12 @@ class Workbench:
 
     # -- on a page ----------------------------------------------------------------------------------------------------
 
-    def also(self, draw:Callable[[Record], go.Figure]) -> go.FigureWidget:
+    def also(self, draw:Callable[[Record], go.Figure]) -> Figure:
         "One more figure of the run, that grows with it."
         def now() -> go.Figure:
             try: return draw(self.record)
             except ValueError as e: return fig_words(str(e))
-        widget = go.FigureWidget(now())
+        widget = Figure(now())
         self._more.append(lambda: refresh(widget, now()))
         return widget
 
@@ -335,7 +336,7 @@ def someone_looks() -> bool:
 
 def _widget(shown:Any) -> W.Widget:
     "Something as a widget: what is displayed by a task would stand under another cell."
-    if isinstance(shown, go.Figure): return go.FigureWidget(shown)
+    if isinstance(shown, go.Figure): return Figure(shown)
     place = W.Output()
     place.append_display_data(shown)
     return place
