@@ -61,12 +61,12 @@ class Workbench:
         self._desk,self._guest,self._told = ExitStack(),'',0
         self._task:asyncio.Task|None = None
         self.form = Form(Path(runs), **job)
-        self.views = Views(lambda name: self.runs.pick(name))
+        self.views = Views(self._picked)
         self.runs = Runs(Path(runs), lambda found: self.views.beside([o for o in found if o.name != self.record.name]), lambda what,folder: self._try(lambda: self._work(what, folder)))
         self.errands:list[Errand] = []
         self._more:list[Callable[[], Any]] = []
         self._then:list[Callable[[], None]] = []
-        self._listed,self._said = 0.,0.
+        self._listed,self._said,self._last = 0.,0.,(0, '')
         self._stale = False
         self.head,self.note,self.story = W.HTML(),W.HTML().add_class('nwb-note'),W.HTML().add_class('nwb-log')
         def button(text:str, icon:str, does:Callable[[], None], tip:str) -> W.Button:
@@ -85,8 +85,9 @@ class Workbench:
         self.page = button('Save as one page', 'file-text-o', lambda: self._work('Page', self.folder), 'Everything about the run as one HTML file, to be sent')
         self.setting = W.Dropdown(options=CHANGEABLE, description='setting')
         self.value = W.FloatText(description='value')
-        self.change = button('Change', 'sliders', self._change, 'From the next step on; it is recorded')
+        self.change = button('Set', 'sliders', self._change, 'From the next step on; it is recorded')
         self.setting.observe(lambda _: self._now(), 'value')
+        for o in (self.setting, self.value, self.since): o.observe(lambda _: self._offer(), 'value')
         self.form.button.on_click(lambda _: self._try(self._start))
         this = W.VBox([self.name, self.tags, self.setting, self.value, self.change, self.since, self.branch, self.page])
         self.left = W.Accordion([self.form, this, self.runs], titles=('A new search', 'This run', 'All runs'), selected_index=0 if run is None else 1)
@@ -153,7 +154,9 @@ class Workbench:
 
     def _say(self, text:str, bad:bool=False) -> None:
         self._said,self._stale = time.monotonic(),False
-        self.note.value = f'<div role="status" class="nwb-note{" bad"*bad}">{escape(text)}</div>'
+        if text: self._last = self._last[0] + 1,text
+        n,last = self._last
+        self.note.value = f'<div role="status" class="nwb-note{" bad"*bad}" data-answers="{n}" title="{escape(last)}">{escape(text)}</div>'  # what was said last stays under the pointer
 
     def _start(self) -> None:
         job,folder = self.form.asked()
@@ -188,6 +191,11 @@ class Workbench:
 
     def _now(self) -> None: self.value.value = float(self._recipe().get(self.setting.value, getattr(SearchConfig(), self.setting.value)))
 
+    def _offer(self) -> None:
+        "The buttons say what they would do."
+        self.change.description = f'Set {self.setting.value} to {self.value.value:g}'
+        self.branch.description = 'Branch' if self.since.value is None else f'Branch after epoch {self.since.value}'
+
     def _change(self) -> None:
         name,value = self.setting.value,self.value.value
         SearchConfig.from_dict({**self._recipe(), name: value}).check(self.record.space)
@@ -209,6 +217,12 @@ class Workbench:
         new = _beside(old, 'branch')
         self._process = launch(new, 'branch', str(old), str(new), '--epoch', str(self.since.value), '--change', f'{name}={value!r}')
         self.attach(new)
+
+    def _picked(self, name:str) -> None:
+        "A point of the front was clicked: its run is marked."
+        self.runs.pick(name)
+        self.left.selected_index = 2
+        self._say(f'{name} is marked: open it, pin it, train or export its network')
 
     def _work(self, what:str, folder:Path) -> None:
         "What the list of runs is for."
@@ -232,7 +246,9 @@ class Workbench:
         "Steer the run from here, if nobody else does; otherwise who does, in words."
         there,me = who(self.folder, DESK),Process.here()
         if there.process and (there.process.pid, there.process.host) == (me.pid, me.host): return ''
-        if there.state == 'alive' and not anyway: return f"{str(there).removesuffix(' works here')} has a workbench that steers this run: here you watch"
+        if there.state == 'alive' and not anyway:
+            self._desk.close()
+            return f"{str(there).removesuffix(' works here')} has a workbench that steers this run: here you watch"
         self._desk.close()
         try: self._desk.enter_context(present(self.folder, DESK))
         except OSError as e: return f'{self.folder} cannot be written to ({e.strerror}): here you watch'
