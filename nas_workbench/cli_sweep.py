@@ -80,9 +80,9 @@ def _line(text:str) -> None: typer.echo(f'\r\033[K{text[:shutil.get_terminal_siz
 def status_command(folder:Folder = USUAL) -> None:
     "Tell how a sweep stands, from its files."
     from nas_workbench.engines import Watch
-    from nas_workbench.sweep import status, table
-    now = status(folder)
-    for line in (*table(now), '', Watch(folder).now(now)): typer.echo(line)
+    from nas_workbench.sweep import status, sweep_timing, table
+    now,took = status(folder),sweep_timing(folder)
+    for line in (*table(now), '', Watch(folder).now(now), *([took.words()] if took else [])): typer.echo(line)
     if any(o.state in ('failed', 'cancelled') for o in now): raise typer.Exit(1)
 
 @sweep_app.command('job')

@@ -30,8 +30,9 @@ from typing import Any
 from .control import WORK, present, who
 from .extras import MissingExtra, UnknownName, need
 from .files import write_whole
+from .nursery import LINUX, Seed, manager, nursery, settle
 from .progress import Seldom
-from .sweep import AT_WORK, NOTEBOOK, OUTCOME, Standing, chosen, job_folder, missing, parameters, read_plan, status, summary
+from .sweep import AT_WORK, NOTEBOOK, OUTCOME, Spell, Standing, chosen, job_folder, missing, note_time, parameters, read_plan, status, summary, worked
 
 # %% ../nbs/26_engines.ipynb #c4
 with need('lab'):
@@ -80,18 +81,20 @@ def tied(folder:str|Path, step:str, parent:int) -> Iterator[None]:
 
 def run_step(
     folder:str,
-    step:str,           # SHARED, MEASURE or a job's name
-    parent:int,         # The process that started this one
-    train:bool=False,   # Train the network that the job found
+    step:str,     # SHARED, MEASURE or a job's name
+    train:bool,   # Train the network that the job found
+    parent:int,   # The process that started this one
 ) -> None:
     "Do one step of a sweep, and leave word how it ended."
     home,began = step_folder(folder, step),time.time()
+    seed = Seed() if LINUX and step not in (SHARED, MEASURE) else None
+    settle({})
     with present(home, AT_WORK), tied(folder, step, parent):
-        try: {SHARED: share, MEASURE: measure}.get(step, lambda o: execute(o, step, train))(folder)
+        try: {SHARED: share, MEASURE: measure}.get(step, lambda o: execute(o, step, train, seed))(folder)
         except Exception as e: end:dict[str, Any] = dict(state='failed', reason=sentence(e))
         else: end = dict(state='done')
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(1024 if sys.platform == 'linux' else 1024**2)
-        write_outcome(folder, step, **end, trained=train and end['state'] == 'done', seconds=round(time.time() - began, 1), memory_mb=round(memory))
+        write_outcome(folder, step, **end, trained=train and end['state'] == 'done', seconds=round(time.time() - began, 1), own_seconds=worked(home/'out.ipynb'), memory_mb=round(memory))
 
 # %% ../nbs/26_engines.ipynb #c10
 def home_of(folder:str|Path) -> Path:
@@ -104,11 +107,12 @@ def asked(folder:str|Path, name:str, train:bool=False) -> dict[str, Any]:
     mine = dict(out_dir=os.path.relpath(run.resolve(), home_of(folder)), resume=(run/'config.json').exists(), train=train)
     return dict(read_plan(folder).jobs[name]) | {k: v for k,v in mine.items() if k in known}
 
-def execute(folder:str|Path, name:str, train:bool=False) -> None:
-    "Execute a job's notebook."
+def execute(folder:str|Path, name:str, train:bool=False, seed:Seed|None=None) -> None:
+    "Execute a job's notebook, in the kernel that `seed` becomes."
     with need('lab'):
         from papermill import execute_notebook
-    execute_notebook(str(Path(folder)/NOTEBOOK), str(job_folder(folder, name)/'out.ipynb'), asked(folder, name, train), kernel_name='python3', progress_bar=False, cwd=str(home_of(folder)))
+    how = {'kernel_manager_class': manager(seed)} if seed else {}
+    execute_notebook(str(Path(folder)/NOTEBOOK), str(job_folder(folder, name)/'out.ipynb'), asked(folder, name, train), kernel_name='python3', progress_bar=False, cwd=str(home_of(folder)), **how)
 
 # %% ../nbs/26_engines.ipynb #c12
 OBJECTIVE = ('alpha', 'beta', 'phi', 'lam')  # neither a latency nor a warm-up depends on these
@@ -166,19 +170,20 @@ def work(
     folder,home = os.path.abspath(folder),step_folder(folder, step)
     most = os.environ.get('OMP_NUM_THREADS', '')
     threads = min(threads, int(most)) if most.isdigit() else threads
-    env = os.environ | {'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads)} | ({} if gpu is None else {'CUDA_VISIBLE_DEVICES': str(gpu)})
-    code = f'from nas_workbench.engines import run_step; run_step({folder!r}, {step!r}, {os.getpid()}, {train})'
+    env = {'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads)} | ({} if gpu is None else {'CUDA_VISIBLE_DEVICES': str(gpu)})
     said = ''
     for _ in range(TRIES):
         while 'alive' in (who(home, AT_WORK).state, who(home, WORK).state): time.sleep(.2)
         end = outcome(folder, step)
         if step in (SHARED, MEASURE): (home/OUTCOME).unlink(missing_ok=True)
         elif end and (end['state'] != 'done' or not train or end['trained']): return end['state']  # what another process did, or somebody cancelled
-        with tempfile.TemporaryFile() as log:
-            p = subprocess.Popen([sys.executable, '-c', code], env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-            status = p.wait()
-            log.seek(0)
-            lines = log.read().decode(errors='replace').strip().splitlines()
+        with tempfile.NamedTemporaryFile() as log:
+            began,since = time.time(),time.monotonic()
+            try:
+                with nursery() as n: status = n.run('nas_workbench.engines:run_step', folder, step, train, log=log.name, env=env)
+            except BrokenPipeError as e: status,lines = 1,[str(e)]
+            else: lines = log.read().decode(errors='replace').strip().splitlines()
+        note_time(home, Spell(began, time.monotonic() - since, outcome(folder, step).get('own_seconds')))
         if status == 0: return outcome(folder, step)['state']
         if outcome(folder, step).get('state') == 'cancelled': return 'cancelled'
         said = f'signal {-status}' if status < 0 else lines[-1] if lines else f'exit code {status}'

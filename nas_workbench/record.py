@@ -262,10 +262,10 @@ class Record:
         return found
 
     def _epoch(self, epoch:int|None) -> int:
+        if epoch in self._held: return epoch
         last = max(self._held)
-        if epoch is None: return last
-        if epoch not in self._held: raise ValueError(f"the record does not tell of epoch {epoch}: it has 0 to {last}")
-        return epoch
+        if epoch is not None: raise ValueError(f"the record does not tell of epoch {epoch}: it has 0 to {last}")
+        return last
 
     def held(self, epoch:int|None=None) -> tuple[dict[int, float], ...]:
         "held[l][i]: the probability of each block that layer `l` still holds when `epoch` is over, as it was before the others went; epoch 0 is the start, None the newest."

@@ -208,7 +208,7 @@ FILES = {'sweep.json': 'the plan', 'jobs/': 'a run folder per job', 'shared/': '
          'config.json': 'what was asked, and the recipe that came of it', 'events.jsonl': 'everything that happened, an event a line', 'checkpoints/': 'where the run goes on after an interruption',
          'architecture.json': 'the network as data', 'network.safetensors': 'its weights', 'network.onnx': 'it for ONNX Runtime and others, batch norm folded', 'network.fp16.onnx': 'the same in half precision',
          'network.engine': 'the TensorRT engine', 'infer.py': 'ten lines that use it, with onnxruntime alone', 'result.json': 'the figures above',
-         'report.html': 'all of it as one page', 'out.ipynb': 'the notebook as it was executed', 'outcome.json': 'how the job ended'}
+         'report.html': 'all of it as one page', 'out.ipynb': 'the notebook as it was executed', 'outcome.json': 'how the job ended', 'times.jsonl': 'what its executions took'}
 
 def files_table(names:Iterable[str], at:str='') -> dict[str, Any]:
     "A table of files; `at` leads from the page to their folder."

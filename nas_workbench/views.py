@@ -11,6 +11,7 @@ __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RE
 # %% ../nbs/21_views.ipynb #c3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -35,9 +36,55 @@ HOUSE = go.layout.Template(layout=dict(font=dict(family='system-ui, -apple-syste
     title=dict(x=0, xref='paper', xanchor='left', y=1, yref='container', yanchor='top', pad=dict(t=12), font=dict(size=14)),
     legend=dict(orientation='h', x=0, y=0, yref='container', yanchor='bottom', bgcolor='rgba(0,0,0,0)', font=dict(size=11))))
 
-def _dress(fig:go.Figure, title:str, alt:str, height:int, **layout:Any) -> go.Figure:
-    top = 42 + 12*bool(fig.layout.annotations)  # room for what stands above a panel
-    return fig.update_layout(dict(template=HOUSE, title_text=title, meta=dict(alt=alt), height=height, margin_t=top) | layout)
+@cache
+def _panels(rows:int, cols:int, horizontal:float, vertical:float) -> dict[str, Any]:
+    "The axes of a grid of panels: those of a column share x, those of a row y."
+    fig = make_subplots(rows, cols, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=horizontal, vertical_spacing=vertical)
+    return {k: v for k,v in fig.to_plotly_json()['layout'].items() if 'axis' in k}
+
+class _Sheet:
+    "A figure as plain data until it is whole: plotly checks everything again with whatever is set, and a page has hundreds of figures."
+    def __init__(self, rows:int=1, cols:int=1, horizontal:float=0., vertical:float=0.):
+        self.cols,self.traces = cols,list[dict[str, Any]]()
+        self.layout:dict[str, Any] = deepcopy(_panels(rows, cols, horizontal, vertical)) if rows*cols > 1 else dict(xaxis={}, yaxis={})
+        self.shapes,self.annotations = list[dict[str, Any]](),list[dict[str, Any]]()
+
+    def _at(self, row:int, col:int) -> str:
+        n = (row - 1)*self.cols + col
+        return '' if n == 1 else str(n)
+
+    def add(self, kind:str, row:int=1, col:int=1, **kw:Any) -> '_Sheet':
+        "A trace, in a panel."
+        n = self._at(row, col)
+        self.traces.append(dict(type=kind, **kw) | (dict(xaxis=f'x{n}', yaxis=f'y{n}') if len(self.layout) > 2 else {}))
+        return self
+
+    def axes(self, which:str, row:int|None=None, col:int=1, **kw:Any) -> '_Sheet':
+        "Settings of the x or the y axis of a panel, or of all."
+        for k,o in self.layout.items():
+            if k.startswith(f'{which}axis') and (row is None or k == f'{which}axis{self._at(row, col)}'): o |= kw
+        return self
+
+    def head(self, text:str, row:int, col:int) -> None:
+        "What stands above a panel."
+        x,y = (self.layout[f'{o}axis{self._at(row, col)}']['domain'] for o in 'xy')
+        self.annotations.append(dict(x=sum(x)/2, y=y[1], xref='paper', yref='paper', xanchor='center', yanchor='bottom', text=text, showarrow=False, font=dict(size=11)))
+
+    def marks(self, r:Recorded) -> '_Sheet':
+        "Shade the warm-up, and draw a line where someone changed a setting."
+        warm,when = int(r.config.get('warmup', 0)),[(r.time(o.step), f'{o.name} {o.new:g}') for o in r.changes]
+        across = [dict(xref=k.replace('axis', ''), yref=k.replace('xaxis', 'y') + ' domain', y0=0, y1=1) for k in self.layout if k[0] == 'x']
+        if warm: self.shapes += [dict(type='rect', x0=0, x1=warm, fillcolor='rgba(128,128,128,.10)', line=dict(width=0), layer='below') | o for o in across]
+        for x,_ in when: self.shapes += [dict(type='line', x0=x, x1=x, line=dict(color=FAINT, width=1, dash='dot')) | o for o in across]
+        for x,text in [(warm/2, 'warm-up')]*bool(warm) + when*(len(when) <= 4):
+            self.annotations.append(dict(x=x, y=1, yref='paper', yanchor='bottom', xanchor='center', text=text, showarrow=False, font=dict(size=10)))
+        return self.axes('x', range=[0, _total(r)*1.01])
+
+    def figure(self, title:str, alt:str, height:int, **layout:Any) -> go.Figure:
+        "It is whole."
+        top = 42 + 12*bool(self.annotations)  # room for what stands above a panel
+        more = dict(template=HOUSE, title=dict(text=title), meta=dict(alt=alt), height=height, margin=dict(t=top), shapes=self.shapes, annotations=self.annotations)
+        return go.Figure(dict(data=self.traces, layout=self.layout | more | layout))
 
 def describe(fig:go.Figure) -> str:
     "The figure in words, for those who do not see it."
@@ -45,9 +92,9 @@ def describe(fig:go.Figure) -> str:
 
 def fig_words(text:str) -> go.Figure:
     "A sentence where a figure would stand."
-    fig = go.Figure().update_xaxes(visible=False).update_yaxes(visible=False)
-    fig.add_annotation(x=.5, y=.5, xref='paper', yref='paper', text='<br>'.join(wrap(escape(text), 60)), showarrow=False, font_size=13)
-    return _dress(fig, '', text, 240)
+    fig = _Sheet().axes('x', visible=False).axes('y', visible=False)
+    fig.annotations.append(dict(x=.5, y=.5, xref='paper', yref='paper', text='<br>'.join(wrap(escape(text), 60)), showarrow=False, font_size=13))
+    return fig.figure('', text, 240)
 
 def _short(o:Iterable[float|None]) -> list[float|None]:
     "Four digits are more than a screen shows, and keep the figure small."
@@ -57,14 +104,7 @@ def _total(r:Recorded) -> int:
     "Epochs from end to end: those planned, so that the axis stands still while a search runs."
     return max([int(r.config.get('epochs', 1)), *(o.epoch for o in r.epochs)])
 
-def _marks(fig:go.Figure, r:Recorded) -> go.Figure:
-    "Shade the warm-up, and draw a line where someone changed a setting."
-    warm = int(r.config.get('warmup', 0))
-    if warm: fig.add_vrect(x0=0, x1=warm, fillcolor='rgba(128,128,128,.10)', line_width=0, layer='below')
-    for o in r.changes: fig.add_vline(x=r.time(o.step), line=dict(color=FAINT, width=1, dash='dot'))
-    notes = [(warm/2, 'warm-up')]*bool(warm) + [(r.time(o.step), f'{o.name} {o.new:g}') for o in r.changes if len(r.changes) <= 4]
-    for x,text in notes: fig.add_annotation(x=x, y=1, yref='paper', yanchor='bottom', xanchor='center', text=text, showarrow=False, font_size=10)
-    return fig.update_xaxes(range=[0, _total(r)*1.01])
+
 
 # %% ../nbs/21_views.ipynb #c10
 def _check_layer(r:Recorded, layer:int) -> None:
@@ -80,23 +120,23 @@ def fig_probabilities(
 
 def _lines(r:Recorded, layer:int) -> go.Figure:
     _check_layer(r, layer)
-    fig,mode = go.Figure(),'lines+markers' if len(r.epochs) <= 30 else 'lines'
+    fig,mode = _Sheet(),'lines+markers' if len(r.epochs) <= 30 else 'lines'
     for n,(name,ids) in enumerate(kinds(r.space.layers[layer]).items()):
         look = dict(color=INK, dash='dot') if name == 'skip' else dict(color=COLOURS[n % 5])
         for i in ids:
             seen = [(o.epoch, o.probabilities[layer][o.blocks[layer].index(i)]) for o in r.epochs if i in o.blocks[layer]]
             if not seen: continue
             label = name if len(ids) == 1 else f'{name} {r.space.layers[layer].choices[i].block.hidden}'
-            fig.add_scatter(x=[e for e,_ in seen], y=_short(p for _,p in seen), mode=mode, line=look, marker_size=4, name=name, legendgroup=name, showlegend=name not in {t.name for t in fig.data},
+            fig.add('scatter', x=[e for e,_ in seen], y=_short(p for _,p in seen), mode=mode, line=look, marker_size=4, name=name, legendgroup=name, showlegend=name not in {t['name'] for t in fig.traces},
                             hovertemplate=f'{label}: %{{y:.3f}} in epoch %{{x}}<extra></extra>')
     judged = [o for o in r.epochs if o.threshold is not None]
-    fig.add_scatter(x=[o.epoch for o in judged], y=_short(o.threshold for o in judged), mode='lines', line=dict(color=RED, width=2.5), name='threshold', hovertemplate='threshold %{y:.3f} in epoch %{x}<extra></extra>')
+    fig.add('scatter', x=[o.epoch for o in judged], y=_short(o.threshold for o in judged), mode='lines', line=dict(color=RED, width=2.5), name='threshold', hovertemplate='threshold %{y:.3f} in epoch %{x}<extra></extra>')
     gone = [o for o in r.removals if o.layer == layer]
-    fig.add_scatter(x=[o.epoch for o in gone], y=_short(o.probability for o in gone), mode='markers', marker=dict(symbol='x', size=9, color=RED), name='removed', text=[words(o) for o in gone], hovertemplate='%{text}<extra></extra>')
+    fig.add('scatter', x=[o.epoch for o in gone], y=_short(o.probability for o in gone), mode='markers', marker=dict(symbol='x', size=9, color=RED), name='removed', text=[words(o) for o in gone], hovertemplate='%{text}<extra></extra>')
     left = ', '.join(f'{block_name(r, layer, i)} at {p:.2f}' for i,p in r.held()[layer].items())
     alt = f"Probabilities of the blocks of layer {layer} over {len(r.epochs)} epochs, against a rising threshold. {_sentence(words(o) for o in gone)} Left: {left}."
-    fig.update_yaxes(title_text='probability', range=[0, 1.03]).update_xaxes(title_text='epoch')
-    return _dress(_marks(fig, r), f'Layer {layer}: which block stays', alt, 340)
+    fig.axes('y', title_text='probability', range=[0, 1.03]).axes('x', title_text='epoch')
+    return fig.marks(r).figure(f'Layer {layer}: which block stays', alt, 340)
 
 def _sentence(o:Iterable[str]) -> str: return ' '.join(f'{s[:1].upper()}{s[1:]}.' for s in o)
 
@@ -114,17 +154,17 @@ def _map(r:Recorded) -> go.Figure:
         labels.append(label)
         ticks.setdefault(l, []).append(label)
         z.append([round(sum(o[l][i] for i in ids if i in o[l]), 3) if any(i in o[l] for i in ids) else None for o in at])
-    fig = go.Figure(go.Heatmap(x=[o.epoch for o in r.epochs], y=labels, z=z, zmin=0, zmax=1, colorscale=SCALE, hoverongaps=False, hovertemplate='%{y}, epoch %{x}: %{z:.3f}<extra></extra>',
-                               colorbar=dict(title=dict(text='probability', side='right'), thickness=10, outlinewidth=0, tickvals=[0, .5, 1])))
+    fig = _Sheet().add('heatmap', x=[o.epoch for o in r.epochs], y=labels, z=z, zmin=0, zmax=1, colorscale=SCALE, hoverongaps=False, hovertemplate='%{y}, epoch %{x}: %{z:.3f}<extra></extra>',
+                       colorbar=dict(title=dict(text='probability', side='right'), thickness=10, outlinewidth=0, tickvals=[0, .5, 1]))
     where = {(l, i): f'layer {l}, {name}' for l,name,ids in rows for i in ids}
     for found,mark,name in ((r.removals, dict(symbol='x', size=6, color=RED), 'removed'), (r.insertions, dict(symbol='triangle-up', size=8, color=GREEN), 'a skip came')):
-        fig.add_scatter(x=[o.epoch for o in found], y=[where[o.layer, getattr(o, 'block', SKIP)] for o in found], mode='markers', marker=mark, name=name, text=[words(o) for o in found], hovertemplate='%{text}<extra></extra>')
-    fig.update_yaxes(type='category', categoryorder='array', categoryarray=labels, range=[len(labels)-.5, -.5], tickvals=[o[(len(o)-1)//2] for o in ticks.values()], ticktext=[str(l) for l in ticks], title_text='layer', showgrid=False)
-    fig.update_xaxes(title_text='epoch', showgrid=False)
+        fig.add('scatter', x=[o.epoch for o in found], y=[where[o.layer, getattr(o, 'block', SKIP)] for o in found], mode='markers', marker=mark, name=name, text=[words(o) for o in found], hovertemplate='%{text}<extra></extra>')
+    fig.axes('y', type='category', categoryorder='array', categoryarray=labels, range=[len(labels)-.5, -.5], tickvals=[o[(len(o)-1)//2] for o in ticks.values()], ticktext=[str(l) for l in ticks], title_text='layer', showgrid=False)
+    fig.axes('x', title_text='epoch', showgrid=False)
     open_ = sum(len(o) > 1 for o in r.held())
     alt = (f"A map of the probabilities of all blocks over {len(r.epochs)} epochs. {len(r.removals)} blocks were removed, {len(r.insertions)} skips came; "
            f"{open_} of {len(r.space.layers)} layers are undecided. {_sentence(words(o) for o in list(r.removals)[-3:])}")
-    return _dress(_marks(fig, r), 'Every block: how likely, and when it went', alt, 130 + int(len(labels)*max(6, min(14, 420/len(labels)))))
+    return fig.marks(r).figure('Every block: how likely, and when it went', alt, 130 + int(len(labels)*max(6, min(14, 420/len(labels)))))
 
 SCALE = [[0, '#5b6f8f'], [.25, '#4f93b8'], [.5, '#56B4E9'], [.75, '#F0C24B'], [1, '#E69F00']]
 
@@ -161,20 +201,20 @@ def _one_mask(r:Recorded, layer:int, block:int|None) -> go.Figure:
     choices = ', '.join(map(str, searched))
     if block not in searched: raise ValueError(f"block {block!r} of layer {layer} has no width to search: {f'use one of {choices}' if searched else 'none of this layer has, choose another layer'}")
     name = block_name(r, layer, block)
-    fig = go.Figure()
+    fig = _Sheet()
     if (layer, block) in r.masks:
         x,small,large,chosen = _band(r, layer, block)
         line = dict(color=BLUE, width=1.5, shape='hv')
-        fig.add_scatter(x=x, y=large, mode='lines', line=line, name='large', hovertemplate='large: %{y} channels<extra></extra>', showlegend=False)
-        fig.add_scatter(x=x, y=small, mode='lines', line=line, fill='tonexty', fillcolor='rgba(86,180,233,.3)', name='still open', hovertemplate='small: %{y} channels<extra></extra>')
-        fig.add_scatter(x=x, y=chosen, mode='markers', marker=dict(color=ORANGE, size=5), name='would be read out', hovertemplate='read out: %{y} channels<extra></extra>')
+        fig.add('scatter', x=x, y=large, mode='lines', line=line, name='large', hovertemplate='large: %{y} channels<extra></extra>', showlegend=False)
+        fig.add('scatter', x=x, y=small, mode='lines', line=line, fill='tonexty', fillcolor='rgba(86,180,233,.3)', name='still open', hovertemplate='small: %{y} channels<extra></extra>')
+        fig.add('scatter', x=x, y=chosen, mode='markers', marker=dict(color=ORANGE, size=5), name='would be read out', hovertemplate='read out: %{y} channels<extra></extra>')
     gone = [o for o in r.removals if (o.layer, o.block) == (layer, block)]
     small_,large_,chosen_ = r.width(layer, block)
     most = r.space.layers[layer].choices[block].block.hidden
-    for o in gone: fig.add_scatter(x=[o.epoch], y=[chosen_], mode='markers', marker=dict(symbol='x', size=10, color=RED), name='removed', text=[words(o)], hovertemplate='%{text}<extra></extra>')
+    for o in gone: fig.add('scatter', x=[o.epoch], y=[chosen_], mode='markers', marker=dict(symbol='x', size=10, color=RED), name='removed', text=[words(o)], hovertemplate='%{text}<extra></extra>')
     alt = f"Widths of block {name} of layer {layer}, of at most {most} channels: now {small_} against {large_}, {chosen_} would be read out. {_sentence(words(o) for o in gone)}"
-    fig.update_yaxes(title_text='hidden channels', range=[0, most*1.04]).update_xaxes(title_text='epoch')
-    return _dress(_marks(fig, r), f'Layer {layer}, {name}: how wide', alt, 320)
+    fig.axes('y', title_text='hidden channels', range=[0, most*1.04]).axes('x', title_text='epoch')
+    return fig.marks(r).figure(f'Layer {layer}, {name}: how wide', alt, 320)
 
 def _all_masks(r:Recorded) -> go.Figure:
     shown = [(l, i) for l in range(len(r.space.layers)) if (i := _kept(r, l), r.space.layers[l].choices[i].searched)[1]]
@@ -183,22 +223,22 @@ def _all_masks(r:Recorded) -> go.Figure:
     def title(l:int, i:int) -> str: return f'{l}: out' if [*left[l]] == [SKIP] else f'{l}: {r.width(l, i)[2]}'
     cols = min(5, len(shown))
     rows = -(-len(shown)//cols)
-    fig = make_subplots(rows, cols, shared_xaxes=True, shared_yaxes=True, subplot_titles=[title(*o) for o in shown], horizontal_spacing=.02, vertical_spacing=min(.3, .32/rows))
+    fig = _Sheet(rows, cols, .02, min(.3, .32/rows))
     for n,(l,i) in enumerate(shown):
         if (l, i) not in r.masks: continue
         x,small,large,_ = _band(r, l, i, r.space.layers[l].choices[i].block.c_in)
         line,out = dict(color=FAINT if title(l, i).endswith('out') else BLUE, width=1.5, shape='hv'),title(l, i).endswith('out')
         for y,more in ((large, {}), (small, dict(fill='tonexty', fillcolor='rgba(128,128,128,.2)' if out else 'rgba(86,180,233,.3)'))):
-            fig.add_scatter(x=x, y=y, mode='lines', line=line, showlegend=False, hovertemplate=f'layer {l}: expansion %{{y:.2f}}<extra></extra>', row=n//cols+1, col=n%cols+1, **more)
+            fig.add('scatter', x=x, y=y, mode='lines', line=line, showlegend=False, hovertemplate=f'layer {l}: expansion %{{y:.2f}}<extra></extra>', row=n//cols+1, col=n%cols+1, **more)
     most = max(o.block.hidden/o.block.c_in for l in r.space.layers for o in l.choices)
-    fig.update_annotations(font_size=11)
-    fig.update_yaxes(range=[0, most*1.04]).update_xaxes(range=[0, _total(r)*1.01])
-    fig.update_xaxes(tickvals=[0, _total(r)//2])
-    for n in range(1, rows+1): fig.update_yaxes(title_text='expansion', row=n, col=1)
-    for n in range(len(shown)-cols, len(shown)): fig.update_xaxes(showticklabels=True, row=n//cols+1, col=n%cols+1)
-    fig.update_xaxes(title_text='epoch', row=rows, col=1)
+    for n,o in enumerate(shown): fig.head(title(*o), n//cols+1, n%cols+1)
+    fig.axes('y', range=[0, most*1.04]).axes('x', range=[0, _total(r)*1.01])
+    fig.axes('x', tickvals=[0, _total(r)//2])
+    for n in range(1, rows+1): fig.axes('y', title_text='expansion', row=n, col=1)
+    for n in range(len(shown)-cols, len(shown)): fig.axes('x', showticklabels=True, row=n//cols+1, col=n%cols+1)
+    fig.axes('x', title_text='epoch', row=rows, col=1)
     alt = 'How the widths close in, by layer. ' + '; '.join(f'layer {l}: {block_name(r, l, i)}, {r.width(l, i)[0]} to {r.width(l, i)[1]} channels' for l,i in shown) + '.'
-    return _dress(fig, 'Layer: channels, and how wide it may still be', alt, 90 + 130*rows)
+    return fig.figure('Layer: channels, and how wide it may still be', alt, 90 + 130*rows)
 
 # %% ../nbs/21_views.ipynb #c18
 GHOST = 'rgba(128,128,128,.14)'
@@ -208,16 +248,16 @@ def _shade(kernel:int) -> str: return SHADES.get(kernel, '#54278f')
 
 def _rgba(colour:str, alpha:float) -> str: return f"rgba({','.join(str(int(colour[n:n+2], 16)) for n in (1, 3, 5))},{alpha})"
 
-def _boxes(fig:go.Figure, boxes:Sequence[tuple[float, float, float, str, float, str, str]], thick:float=.62) -> None:
+def _boxes(fig:_Sheet, boxes:Sequence[tuple[float, float, float, str, float, str, str]], thick:float=.62) -> None:
     "Bars of (middle, row, width, fill, border, colour of the border, words)."
     if not boxes: return
     x,y,w,fill,border,edge,text = zip(*boxes)
-    fig.add_bar(orientation='h', x=_short(w), base=_short(a - b/2 for a,b in zip(x, w)), y=list(y), width=thick, marker=dict(color=list(fill), line=dict(color=list(edge), width=list(border))),
+    fig.add('bar', orientation='h', x=_short(w), base=_short(a - b/2 for a,b in zip(x, w)), y=list(y), width=thick, marker=dict(color=list(fill), line=dict(color=list(edge), width=list(border))),
                 text=None, hovertext=list(text), hovertemplate='%{hovertext}<extra></extra>', showlegend=False)
 
-def _key(fig:go.Figure, kernels:Iterable[int], se:bool, ghost:str='', open_:bool=False, other:str='') -> None:
+def _key(fig:_Sheet, kernels:Iterable[int], se:bool, ghost:str='', open_:bool=False, other:str='') -> None:
     "A legend of the boxes."
-    def entry(name:str, **marker:Any) -> None: fig.add_scatter(x=[None], y=[None], mode='markers', name=name, marker=dict(symbol='square', size=11, **marker))
+    def entry(name:str, **marker:Any) -> None: fig.add('scatter', x=[None], y=[None], mode='markers', name=name, marker=dict(symbol='square', size=11, **marker))
     for k in sorted(set(kernels)): entry(f'kernel {k}', color=_shade(k), line=dict(color=FAINT, width=1))
     if se: entry('SE', color='rgba(0,0,0,0)', line=dict(color=RED, width=2.5))
     if open_: entry('width open', color=_rgba(SHADES[5], .38), line=dict(color=FAINT, width=1))
@@ -263,17 +303,17 @@ def fig_architecture(
     for o in there:
         if o.chance is not None and (o.layer, o.kind) in differ:
             others.append((names.index(o.kind) - .17, y[o.layer], max(.58*o.large/o.c_in/most, .05), 'rgba(0,0,0,0)', 2, PINK, f'{called}, {o.text}'))
-    fig = go.Figure()
+    fig = _Sheet()
     for found,thick in ((ghosts, .62), (light, .62), (strong, .62), (wires, 1), (others, .86)): _boxes(fig, found, thick)
-    fig.add_scatter(x=[o[0] for o in chances], y=[o[1] for o in chances], text=[o[2] for o in chances], mode='text', textposition='middle left', textfont_size=10, hoverinfo='skip', showlegend=False)
+    fig.add('scatter', x=[o[0] for o in chances], y=[o[1] for o in chances], text=[o[2] for o in chances], mode='text', textposition='middle left', textfont_size=10, hoverinfo='skip', showlegend=False)
     every = [c.block for o in r.space.layers for c in o.choices]
     _key(fig, (b.kernel for b in every), any(b.se for b in every), 'removed' if any(o.chance is None for o in shown) else '', bool(light), called)
-    fig.update_yaxes(tickvals=y, ticktext=[str(l) for l in range(len(y))], range=[y[-1]+.6, -.6], title_text='layer', showgrid=False)
-    fig.update_xaxes(tickvals=[n-.17 for n in range(len(names))], ticktext=names, range=[-.5, len(names)-.5], side='bottom', showgrid=False, showline=False, ticks='')
+    fig.axes('y', tickvals=y, ticktext=[str(l) for l in range(len(y))], range=[y[-1]+.6, -.6], title_text='layer', showgrid=False)
+    fig.axes('x', tickvals=[n-.17 for n in range(len(names))], ticktext=names, range=[-.5, len(names)-.5], side='bottom', showgrid=False, showline=False, ticks='')
     alt = f"The SuperNet {f'after epoch {e}' if e else 'at the start'}: " + '; '.join(f'layer {l} holds ' + ', '.join(f'{block_name(r, l, i)}' + f' ({p:.2f})'*(len(o) > 1) for i,p in o.items()) for l,o in enumerate(held)) + '.'
     if called: alt += f" Compared with {called}: {'; '.join(differ.values()) or 'the same'}."
     title = (f'What is left after epoch {e}' if e else 'The start: everything is there') + f'; outlined: {called}'*bool(called)
-    return _dress(fig, title, alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
+    return fig.figure(title, alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
 
 # %% ../nbs/21_views.ipynb #c23
 def fig_network(
@@ -288,19 +328,19 @@ def fig_network(
     blocks = [a.stem, *a.blocks, a.tail]
     y = _rows([a.stages[0]-1, *a.stages, a.stages[-1]+1])
     most = max(_ratio(b) for b in [*blocks, *(against.blocks if against else ())] if b.kind != 'skip')
-    fig = go.Figure()
-    fig.add_shape(type='line', x0=0, x1=0, y0=y[0], y1=y[-1], line=dict(color=FAINT, width=2), layer='below')
+    fig = _Sheet()
+    fig.shapes.append(dict(type='line', x0=0, x1=0, y0=y[0], y1=y[-1], line=dict(color=FAINT, width=2), layer='below'))
     if against:
         differ = [(n, o) for n,(b,o) in enumerate(zip(a.blocks, against.blocks), 1) if b != o]
         _boxes(fig, [(0, y[n], _ratio(o), GHOST, 1, FAINT, f'layer {n-1} there: {o.describe()}') for n,o in differ if o.kind != 'skip'], thick=.86)
     _boxes(fig, [(0, y[n], _ratio(b), _shade(b.kernel), *((2.5, RED) if b.se else (1, FAINT)), b.describe()) for n,b in enumerate(blocks) if b.kind != 'skip'])
-    fig.add_scatter(x=_short([most*.55]*len(blocks)), y=y, text=[_label(b) for b in blocks], mode='text', textposition='middle right', textfont_size=11, hoverinfo='skip', showlegend=False)
+    fig.add('scatter', x=_short([most*.55]*len(blocks)), y=y, text=[_label(b) for b in blocks], mode='text', textposition='middle right', textfont_size=11, hoverinfo='skip', showlegend=False)
     _key(fig, (b.kernel for b in blocks if b.kind != 'skip'), any(b.se for b in blocks), 'the other' if against else '')
-    fig.update_yaxes(tickvals=y, ticktext=['stem', *map(str, range(len(a.blocks))), 'tail'], range=[y[-1]+.6, -.6], showgrid=False, title_text='layer')
-    fig.update_xaxes(tickvals=[-most/2, 0, most/2], ticktext=['', f'full width: expansion {most:.3g}', ''], range=[-most*.54, most*1.45], showgrid=False, showline=False, ticks='')
+    fig.axes('y', tickvals=y, ticktext=['stem', *map(str, range(len(a.blocks))), 'tail'], range=[y[-1]+.6, -.6], showgrid=False, title_text='layer')
+    fig.axes('x', tickvals=[-most/2, 0, most/2], ticktext=['', f'full width: expansion {most:.3g}', ''], range=[-most*.54, most*1.45], showgrid=False, showline=False, ticks='')
     alt = f"{title}: {a.resolution} pixels, {a.params():,} parameters, {a.macs():,} MACs. " + '; '.join(f'layer {n}: {b.describe()}' for n,b in enumerate(a.blocks)) + '.'
     if against: alt += ' Compared with the other: ' + ('; '.join(against.diff(a)) or 'the same') + '.'
-    return _dress(fig, f'{title}: {_count(a.params())} parameters, {_count(a.macs())} MACs', alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
+    return fig.figure(f'{title}: {_count(a.params())} parameters, {_count(a.macs())} MACs', alt, int(130 + 22*(y[-1]+1)), barmode='overlay')
 
 def _label(b:Block) -> str:
     if b.kind == 'skip': return 'left out'
@@ -309,31 +349,32 @@ def _label(b:Block) -> str:
 def _count(n:int) -> str: return next(f'{n/k:.3g} {unit}' for k,unit in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k'), (1, '')) if n >= k or k == 1).strip()
 
 # %% ../nbs/21_views.ipynb #c26
-def _stack(titles:Sequence[str]) -> go.Figure:
-    fig = make_subplots(len(titles), 1, shared_xaxes=True, vertical_spacing=.05)
-    for n,o in enumerate(titles, 1): fig.update_yaxes(title_text=o, row=n, col=1, rangemode='tozero', nticks=5)
-    return fig.update_xaxes(title_text='epoch', row=len(titles), col=1)
+def _stack(titles:Sequence[str]) -> _Sheet:
+    fig = _Sheet(len(titles), vertical=.05)
+    for n,o in enumerate(titles, 1): fig.axes('y', title_text=o, row=n, col=1, rangemode='tozero', nticks=5)
+    return fig.axes('x', title_text='epoch', row=len(titles), col=1)
 
-def _curve(fig:go.Figure, row:int, x:Sequence, y:Iterable[float|None], name:str, colour:str, unit:str='', **kw:Any) -> None:  # showlegend=False where the axis says it
+def _curve(fig:_Sheet, row:int, x:Sequence, y:Iterable[float|None], name:str, colour:str, unit:str='', **kw:Any) -> None:  # showlegend=False where the axis says it
     few = len(x) <= 30
-    fig.add_scatter(x=x, y=_short(y), mode='lines+markers' if few else 'lines', marker_size=4, line=dict(color=colour, width=2), name=name, hovertemplate=f'{name}: %{{y:.4g}}{unit}, epoch %{{x}}<extra></extra>', row=row, col=1, **kw)
+    fig.add('scatter', x=x, y=_short(y), mode='lines+markers' if few else 'lines', marker_size=4, line=dict(color=colour, width=2), name=name, hovertemplate=f'{name}: %{{y:.4g}}{unit}, epoch %{{x}}<extra></extra>', row=row, col=1, **kw)
 
 def fig_losses(record:Recorded) -> go.Figure:
     "Cross entropy and objective, latency, accuracy."
     r,e = record,record.epochs
     fig = _stack(['loss', 'latency, µs', 'top-1, %'])
     weights = [o for o in r.steps if o.kind == 'weights']
-    fig.add_scatter(x=[r.time(o.step) for o in weights], y=_short(o.ce for o in weights), mode='lines', line=dict(color=SKY, width=1), opacity=.5, name='CE of weight steps', hoverinfo='skip', row=1, col=1)
+    fig.add('scatter', x=[r.time(o.step) for o in weights], y=_short(o.ce for o in weights), mode='lines', line=dict(color=SKY, width=1), opacity=.5, name='CE of weight steps', hoverinfo='skip', row=1, col=1)
     x = [o.epoch for o in e]
     _curve(fig, 1, x, [o.ce for o in e], 'CE', BLUE)
     _curve(fig, 1, x, [o.loss for o in e], 'CE with latency', ORANGE)
     _curve(fig, 2, x, [o.lat for o in e], 'expected LAT', GREEN, ' µs', showlegend=False)
-    if r.finished: fig.add_scatter(x=[r.finished.epoch], y=_short([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='latency found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
+    if r.finished:
+        fig.add('scatter', x=[r.finished.epoch], y=_short([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='latency found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
     _curve(fig, 3, x, [o.top1 for o in e], 'read out now', PINK, '%')
     _curve(fig, 3, x, [o.top1_mixture for o in e], 'all blocks mixed', RED, '%')
     alt = 'Losses, latency and accuracy over epochs; none yet.' if not e else \
         f"Over {len(e)} epochs: cross entropy {_from_to(o.ce for o in e)}, expected latency {_from_to(o.lat for o in e)} µs, accuracy of the network that would be read out {_from_to(o.top1 for o in e)}%."
-    return _dress(_marks(fig, r), 'What it learns, and how fast it is', alt, 520)
+    return fig.marks(r).figure('What it learns, and how fast it is', alt, 520)
 
 def _from_to(o:Iterable[float|None]) -> str:
     values = [v for v in o if v is not None]
@@ -350,7 +391,7 @@ def fig_cost(record:Recorded) -> go.Figure:
     _curve(fig, 3, [o.epoch for o in r.epochs], [o.params/1e6 for o in r.epochs], 'parameters', PINK, ' M', showlegend=False)
     alt = 'What an epoch costs; none yet.' if not c else \
         f"Over {len(c)} epochs: weight step {_from_to(o.weights_ms for o in c)} ms, memory {_from_to(o.memory_mb for o in c)} MB, parameters {_from_to(o.params/1e6 for o in r.epochs)} million."
-    return _dress(_marks(fig, r), 'What an epoch costs', alt, 480)
+    return fig.marks(r).figure('What an epoch costs', alt, 480)
 
 # %% ../nbs/21_views.ipynb #c30
 def fig_entropy(record:Recorded) -> go.Figure:
@@ -363,11 +404,11 @@ def fig_entropy(record:Recorded) -> go.Figure:
     _curve(fig, 2, x, [sum(strongest(dict(zip(*b))) == SKIP for b in zip(o.blocks, o.probabilities)) for o in e], 'led by a skip', PINK, line_shape='hv')
     told = [(o.epoch, o.text) for o in r.warnings] + signs(r)
     at = {o.epoch: o.entropy for o in e}
-    fig.add_scatter(x=[k for k,_ in told], y=_short(at.get(k, 0.) for k,_ in told), mode='markers', marker=dict(symbol='triangle-up', size=12, color=RED), name='warning',
+    fig.add('scatter', x=[k for k,_ in told], y=_short(at.get(k, 0.) for k,_ in told), mode='markers', marker=dict(symbol='triangle-up', size=12, color=RED), name='warning',
                     text=[f'epoch {k}: {t}' for k,t in told], hovertemplate='%{text}<extra></extra>', row=1, col=1)
     alt = f"Entropy {_from_to(o.entropy for o in e)} nats over {len(e)} epochs; {sum(len(b) > 1 for b in e[-1].blocks)} of {len(e[-1].blocks)} layers undecided. " if e else 'Entropy over epochs; none yet. '
     alt += _sentence(f'epoch {k}: {t}' for k,t in told) or 'No sign of a collapse.'
-    return _dress(_marks(fig, r), 'How undecided it is', alt, 380)
+    return fig.marks(r).figure('How undecided it is', alt, 380)
 
 # %% ../nbs/21_views.ipynb #c34
 def fig_training(record:Recorded) -> go.Figure:
@@ -378,12 +419,12 @@ def fig_training(record:Recorded) -> go.Figure:
     _curve(fig, 2, x, [o.top5 for o in t], 'top-5', SKY, '%')
     _curve(fig, 2, x, [o.top1 for o in t], 'top-1', PINK, '%')
     if any(o.top1_ema is not None for o in t): _curve(fig, 2, x, [o.top1_ema for o in t], 'top-1 of averaged weights', ORANGE, '%')
-    if done: fig.add_scatter(x=[done.epoch], y=_short([done.top1]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='kept', hovertemplate='kept: %{y:.4g}%<extra></extra>', row=2, col=1)
+    if done: fig.add('scatter', x=[done.epoch], y=_short([done.top1]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='kept', hovertemplate='kept: %{y:.4g}%<extra></extra>', row=2, col=1)
     _curve(fig, 3, x, [o.lr for o in t], 'learning rate', GREEN, showlegend=False)
     alt = 'The training of the network; none yet.' if not t else f"Over {len(t)} epochs of training: loss {_from_to(o.loss for o in t)}, top-1 {_from_to(o.top1 for o in t)}%, top-5 {_from_to(o.top5 for o in t)}%."
     if done: alt += f" {_sentence([words(done)])}"
-    fig.update_xaxes(range=[0, max([int(record.training_config.get('epochs', 1)), *x])*1.01])
-    return _dress(fig, 'How it was trained', alt, 480)
+    fig.axes('x', range=[0, max([int(record.training_config.get('epochs', 1)), *x])*1.01])
+    return fig.figure('How it was trained', alt, 480)
 
 # %% ../nbs/21_views.ipynb #c37
 def fig_runs(records:Sequence[Recorded]) -> go.Figure:
@@ -395,8 +436,8 @@ def fig_runs(records:Sequence[Recorded]) -> go.Figure:
         for row,y,unit in ((1, [o.lat for o in e], ' µs'), (2, [o.top1 for o in e], '%'), (3, [o.params/1e6 for o in e], ' M')):
             _curve(fig, row, x, y, name, colour, unit, legendgroup=str(n), showlegend=row == 1, line_dash=dash)
         told.append(f"{name}: {len(e)} epochs, latency {_from_to(o.lat for o in e)} µs, accuracy {_from_to(o.top1 for o in e)}%")
-    fig.update_xaxes(range=[0, max([1, *map(_total, records)])*1.01])
-    return _dress(fig, 'Runs side by side', f"{len(records)} runs. " + _sentence(told), 520)
+    fig.axes('x', range=[0, max([1, *map(_total, records)])*1.01])
+    return fig.figure('Runs side by side', f"{len(records)} runs. " + _sentence(told), 520)
 
 # %% ../nbs/21_views.ipynb #c40
 @dataclass(frozen=True)
@@ -420,21 +461,21 @@ def pareto(points:Iterable[Point]) -> list[Point]:
     every = list(points)
     return [every[i] for i in pareto_front([(o.latency, o.accuracy) for o in every])]
 
-def _cloud(fig:go.Figure, points:Sequence[Point], name:str, unit:str, **kwargs:Any) -> None:
+def _cloud(fig:_Sheet, points:Sequence[Point], name:str, unit:str, **kwargs:Any) -> None:
     "A marker for each network, which says what it is."
-    fig.add_scatter(x=_short(o.latency for o in points), y=_short(o.accuracy for o in points), name=name, text=[o.name for o in points],
+    fig.add('scatter', x=_short(o.latency for o in points), y=_short(o.accuracy for o in points), name=name, text=[o.name for o in points],
                     customdata=[o.text.replace('\n', '<br>') for o in points], hoverlabel=dict(font=dict(family='monospace', size=11)), hovertemplate=f'%{{text}}: %{{x:.4g}} {unit}, %{{y:.4g}}%<br>%{{customdata}}<extra></extra>', **kwargs)
 
-def _front(fig:go.Figure, best:Sequence[Point], colour:str, **kwargs:Any) -> None:
+def _front(fig:_Sheet, best:Sequence[Point], colour:str, **kwargs:Any) -> None:
     "The steps of a front."
-    fig.add_scatter(x=_short(o.latency for o in best), y=_short(o.accuracy for o in best), mode='lines', line=dict(color=colour, width=1.5, shape='hv'), hoverinfo='skip', **kwargs)
+    fig.add('scatter', x=_short(o.latency for o in best), y=_short(o.accuracy for o in best), mode='lines', line=dict(color=colour, width=1.5, shape='hv'), hoverinfo='skip', **kwargs)
 
-def _latencies(fig:go.Figure, points:Sequence[Point], unit:str) -> None:
+def _latencies(fig:_Sheet, points:Sequence[Point], unit:str) -> None:
     "Axes with some room beside the fastest and the slowest, and the way that is better."
-    fig.add_annotation(x=.8, y=.24, xref='paper', yref='paper', ax=36, ay=36, text='better', showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=GREEN, font_color=GREEN)
+    fig.annotations.append(dict(x=.8, y=.24, xref='paper', yref='paper', ax=36, ay=36, text='better', showarrow=True, arrowhead=2, arrowwidth=2, arrowcolor=GREEN, font_color=GREEN))
     every = [o.latency for o in points]
-    if every: fig.update_xaxes(range=[min(every) - (pad := .1*(max(every) - min(every) or 1)), max(every) + pad])
-    fig.update_xaxes(title_text=f'latency, {unit}').update_yaxes(title_text='top-1, %')
+    if every: fig.axes('x', range=[min(every) - (pad := .1*(max(every) - min(every) or 1)), max(every) + pad])
+    fig.axes('x', title_text=f'latency, {unit}').axes('y', title_text='top-1, %')
 
 def _named(points:Sequence[Point], unit:str) -> str: return '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in points)
 
@@ -445,14 +486,14 @@ def fig_pareto(
     title:str='Accuracy against latency',
 ) -> go.Figure:
     "Networks by latency and accuracy, with the front and the way that is better."
-    best,fig = pareto(points),go.Figure()
+    best,fig = pareto(points),_Sheet()
     _front(fig, best, BLUE, name='front')
     if points: _cloud(fig, points, 'found', unit, mode='markers', marker=dict(color=BLUE, size=9))
     if reference: _cloud(fig, reference, 'reference', unit, mode='markers+text', marker=dict(color=ORANGE, size=9, symbol='diamond'), textposition='top center', textfont_size=10)
     _latencies(fig, [*points, *reference], unit)
     alt = f"{len(points)} networks by latency and accuracy, better is up and to the left. On the front: {_named(best, unit) or 'none yet'}."
     if reference: alt += f' For reference: {_named(reference, unit)}.'
-    return _dress(fig, title, alt, 380)
+    return fig.figure(title, alt, 380)
 
 def fig_fronts(
     groups:Mapping[str, Sequence[Point]],
@@ -460,14 +501,14 @@ def fig_fronts(
     title:str='Accuracy against latency',
 ) -> go.Figure:
     "Several sets of networks, each with its front."
-    fig,told = go.Figure(),[]
+    fig,told = _Sheet(),list[str]()
     for n,(name,points) in enumerate(groups.items()):
         colour,symbol,best = COLOURS[n % 6],('circle', 'x-thin', 'square', 'triangle-up', 'diamond')[n % 5],pareto(points)
         _front(fig, best, colour, legendgroup=name, showlegend=False)
         _cloud(fig, points, name, unit, mode='markers', legendgroup=name, marker=dict(color=colour, size=9, symbol=symbol, line=dict(color=colour, width=2 if symbol == 'x-thin' else 0)))
         told.append(f"{name}: {len(points)} networks, on their front {_named(best, unit) or 'none'}")
     _latencies(fig, [o for points in groups.values() for o in points], unit)
-    return _dress(fig, title, f"Networks by latency and accuracy, better is up and to the left. {'. '.join(told)}.", 460)
+    return fig.figure(title, f"Networks by latency and accuracy, better is up and to the left. {'. '.join(told)}.", 460)
 
 # %% ../nbs/21_views.ipynb #c45
 @dataclass(frozen=True)
@@ -486,18 +527,18 @@ def fig_measured(
 ) -> go.Figure:
     "Predicted against measured latency, with the line of those that are right."
     most = max([1., *(max(o.predicted, o.measured) for o in points)])*1.06
-    fig = go.Figure()
-    fig.add_scatter(x=[0, most, most, 0], y=[0, most*(1+band), most*(1-band), 0], mode='lines', line_width=0, fill='toself', fillcolor='rgba(0,158,115,.15)', name=f'within {band:.0%}', hoverinfo='skip')
-    fig.add_scatter(x=[0, most], y=[0, most], mode='lines', line=dict(color=GREEN, width=1.5), name='right', hoverinfo='skip')
-    fig.add_scatter(x=_short(o.measured for o in points), y=_short(o.predicted for o in points), mode='markers', marker=dict(color=BLUE, size=9, line=dict(color=FAINT, width=1)), name='networks', text=[o.name for o in points],
+    fig = _Sheet()
+    fig.add('scatter', x=[0, most, most, 0], y=[0, most*(1+band), most*(1-band), 0], mode='lines', line_width=0, fill='toself', fillcolor='rgba(0,158,115,.15)', name=f'within {band:.0%}', hoverinfo='skip')
+    fig.add('scatter', x=[0, most], y=[0, most], mode='lines', line=dict(color=GREEN, width=1.5), name='right', hoverinfo='skip')
+    fig.add('scatter', x=_short(o.measured for o in points), y=_short(o.predicted for o in points), mode='markers', marker=dict(color=BLUE, size=9, line=dict(color=FAINT, width=1)), name='networks', text=[o.name for o in points],
                     customdata=[o.text.replace('\n', '<br>') for o in points], hoverlabel=dict(font=dict(family='monospace', size=11)),
                     hovertemplate=f'%{{text}}: %{{y:.4g}} {unit} predicted, %{{x:.4g}} measured<br>%{{customdata}}<extra></extra>')
     off = {o.name: abs(o.predicted/o.measured - 1) for o in points}
     pairs = [(a.predicted - b.predicted)*(a.measured - b.measured) for n,a in enumerate(points) for b in points[:n]]
     alt = 'Predicted and measured latency; none yet.' if not points else f"{len(points)} networks: predictions are off by {sum(off.values())/len(off):.1%} on average, most for {max(off, key=off.__getitem__)} with {max(off.values()):.1%}."
     if pairs: alt += f" Of two networks the faster one is predicted to be faster in {sum(o > 0 for o in pairs)/len(pairs):.0%} of the pairs."
-    fig.update_xaxes(title_text=f'measured, {unit}', range=[0, most]).update_yaxes(title_text=f'predicted, {unit}', range=[0, most])
-    return _dress(fig, title, alt, 400)
+    fig.axes('x', title_text=f'measured, {unit}', range=[0, most]).axes('y', title_text=f'predicted, {unit}', range=[0, most])
+    return fig.figure(title, alt, 400)
 
 # %% ../nbs/21_views.ipynb #c48
 def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:

@@ -179,6 +179,7 @@ class Workbench:
         except (OSError, ValueError, KeyError): raise ValueError(f"{self.folder} does not say what was asked for: start a new search") from None
         what = ['train', asked.pop('source')] if 'source' in asked else ['search']
         self._process = launch(self.folder, *what, *arguments({**asked, 'out_dir': str(self.folder), 'resume': True}))
+        self._guest = self._claim(anyway=True)  # whoever takes it up steers it
         self.look()
 
     def _stop(self) -> None:

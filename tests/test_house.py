@@ -25,12 +25,14 @@ MAP = '''
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
 1 | supernet         | 0 blocks prunode network
-1 | data             | shapes
+1 | batches          | shapes
+1 | sources          | shapes
+1 | data             | shapes batches sources
 1 | loop             | 0
 1 | machine          |
 1 | checkpoint       | files
 1 | control          | 0 loop
-1 | resumable        | 0 data loop machine checkpoint control
+1 | resumable        | 0 batches data loop machine checkpoint control
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base
@@ -76,11 +78,13 @@ MAP = '''
 5 | branch           | 0 1 2 3 4
 5 | cli_branch       | 0 1 2 3 4 branch
 5 | bench            | 0 1 2 3
-5 | engines          | 0 1 2 3 4 job
+5 | nursery          |
+5 | engines          | 0 1 2 3 4 job nursery
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
-5 | cli_detect       | 0 1 2 3 4
+5 | detected         | 0 1 2 3
+5 | cli_detect       | 0 1 2 3 4 detected
 5 | cli_train        | 0 1 2 3 4 job
 5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5
@@ -88,7 +92,7 @@ MAP = '''
 TORCHLESS = '''
 recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber figure parameters runs form panes workbench sweep sweep_view
 trackers pages run_page sweep_page report docs
-screenshots cli cli_latency cli_report cli_deploy cli_train cli_branch cli_detect engines cli_sweep
+screenshots cli cli_latency cli_report cli_deploy cli_train cli_branch cli_detect nursery engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 
 def read_map(text=MAP):
@@ -173,8 +177,8 @@ def test_torchless_rooms_do_not_import_torch(room):
     ('search.run', 'from nas_workbench import cli', 'search.run (tier 3) imports cli (tier 5)'),
     ('search.loss', "import importlib\nimportlib.import_module('nas_workbench.views')", 'search.loss (tier 3) imports views (tier 4)'),
     ('views', 'if True:\n    from nas_workbench.supernet import SuperNet', 'views (tier 4) imports supernet (tier 1)'),
-    ('data', 'from nas_workbench.nursery import seed', 'data (tier 1) imports nursery.seed (no room)'),
-    ('nursery', 'import math', 'nursery is not in the map'),
+    ('data', 'from nas_workbench.attic import trunk', 'data (tier 1) imports attic.trunk (no room)'),
+    ('attic', 'import math', 'attic is not in the map'),
 ])
 def test_a_planted_import_is_found(tmp_path, room, line, complaint):
     file = tmp_path.joinpath(*room.split('.')).with_suffix('.py')

@@ -182,7 +182,8 @@ def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
         assert p.poll() is None, p.communicate()
         family = {p.pid, *(o.pid for o in psutil.Process(p.pid).children(recursive=True))}
         doors = {o.laddr.ip for o in psutil.net_connections('tcp') if o.status == 'LISTEN' and o.pid in family}
-        worker = psutil.Process(who(folder/'jobs'/job, AT_WORK).process.pid).parent()
+        nursery = psutil.Process(who(folder/'jobs'/job, AT_WORK).process.pid).parent()
+        worker = nursery.parent()
         assert worker.pid != p.pid and worker.pid in family
         worker.kill()
         out,err = p.communicate(timeout=600)
