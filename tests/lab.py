@@ -55,7 +55,7 @@ def server(folder, home, seconds=60):
 class Browser:
     "A page of Chromium that remembers what went wrong, and lets nothing out."
     def __init__(self, chromium, **kw):
-        context = chromium.new_context(viewport={'width': 1280, 'height': 900}, **kw)
+        context = chromium.new_context(**{'viewport': {'width': 1280, 'height': 900}} | kw)
         context.set_default_timeout(30_000)
         self.context,self.errors,self.outside = context,[],[]
         context.route(lambda url: urlsplit(url).hostname not in ('127.0.0.1', 'localhost', None, ''), lambda route: route.abort())
@@ -72,6 +72,12 @@ _EXECUTE = '''async code => {
   await future.done;
   return said.join('');
 }'''
+
+def notebook(path, *cells):
+    "Write a notebook with these cells."
+    kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
+    found = [{'cell_type': 'code', 'source': o, 'metadata': {}, 'outputs': [], 'execution_count': None, 'id': f'c{n}'} for n,o in enumerate(cells)]
+    path.write_text(json.dumps({'cells': found, 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}), encoding='utf-8')
 
 class Notebook:
     "An open notebook, its kernel and its page."

@@ -77,7 +77,7 @@ MAP = '''
 5 | job              | 0 1 2 3 4
 5 | branch           | 0 1 2 3 4
 5 | cli_branch       | 0 1 2 3 4 branch
-5 | bench            | 0 1 2 3
+5 | bench            | 0 1 2 3 record runs
 5 | nursery          |
 5 | engines          | 0 1 2 3 4 job nursery
 5 | cli_latency      | 0 1 2 3 4

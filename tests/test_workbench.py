@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from lab import Browser, Notebook
+from lab import Browser, Notebook, notebook
 from test_browser import QUIET, wait_for
 
 from nas_workbench.bench import StandIn
@@ -19,11 +19,6 @@ IMPORT = 'from nas_workbench.workbench import Workbench\n'
 # So many epochs that no machine is through with them before it is told to stop
 FORM = f"{IMPORT}w = Workbench(space='mini.json', table='table.sqlite', preset='smoke', epochs=5000, warmup=2, batch_size=64, train=False, out_dir='one', runs='.')\nw"
 WAIT = 180  # seconds, for a machine that has other things to do
-
-def notebook(path, *cells):
-    kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
-    found = [{'cell_type': 'code', 'source': o, 'metadata': {}, 'outputs': [], 'execution_count': None, 'id': f'c{n}'} for n,o in enumerate(cells)]
-    path.write_text(json.dumps({'cells': found, 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}), encoding='utf-8')
 
 @pytest.fixture
 def home(jupyter, request):
