@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from html import escape
+from importlib import import_module
 from pathlib import Path
 
 from .extras import need
@@ -94,19 +95,18 @@ def workbench(
     "The workbench on the recorded search, in a JupyterLab of its own."
     with need('dev'): from playwright.sync_api import sync_playwright
     sys.path.insert(0, str(root/'tests'))
-    try: from lab import Browser, Notebook, notebook, server
+    try: lab = import_module('lab')
     finally: sys.path.remove(str(root/'tests'))
     with tempfile.TemporaryDirectory() as tmp:
         home = Path(tmp)/'project'
         shutil.copytree(root/'tests'/'data'/'search', home/'search')
-        notebook(home/'page.ipynb', CELL)
-        with server(home, Path(tmp)/'jupyter') as (address, token), sync_playwright() as p:
+        lab.notebook(home/'page.ipynb', CELL)
+        with lab.server(home, Path(tmp)/'jupyter') as (address, token), sync_playwright() as p:
             browser = p.chromium.launch(executable_path=chromium(), args=['--no-sandbox'])
-            lab = Browser(browser, viewport={'width': width, 'height': 1400})
-            open_ = Notebook(lab.page(), address, token, 'page.ipynb')
-            page = open_.page
+            opened = lab.Notebook(lab.Browser(browser, viewport={'width': width, 'height': 1400}).page(), address, token, 'page.ipynb')
+            page = opened.page
             page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-            open_.run_all()
+            opened.run_all()
             found = []
             for name,dark in GROUNDS:
                 page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {'Dark' if dark else 'Light'}")

@@ -1,10 +1,11 @@
 "The workbench as a person uses it, in a real JupyterLab: from an empty form to a network that is kept, and what a recorded run is good for."
 import json
 import os
+import shutil
 import signal
 
 import pytest
-from lab import Browser, Notebook, notebook
+from lab import ROOT, Browser, Notebook, notebook, server
 from test_browser import QUIET, wait_for
 
 from nas_workbench.bench import StandIn
@@ -270,3 +271,22 @@ def test_what_a_recorded_run_is_good_for(jupyter, lab, home):
     opened.ask("v = Workbench('dead')")  # two in one kernel: the newer takes the place of the older
     bench.see('.nwb-state.none:has-text("is shown by a newer workbench of this kernel")')
     assert opened.faults() == [] and [o for o in lab.errors if not any(q in o for q in QUIET)] == [] and lab.outside == []
+
+def test_in_notebook_7(lab, tmp_path):
+    "The same cell in Jupyter Notebook, which shares no code of a page with JupyterLab but the widgets'."
+    pytest.importorskip('notebook', reason="Notebook 7 is not installed: pip install 'notebook>=7'")
+    home = tmp_path/'project'
+    shutil.copytree(ROOT/'tests/data/search', home/'a')
+    notebook(home/'page.ipynb', IMPORT + "w = Workbench('a', runs='.')\nw")
+    with server(home, tmp_path/'jupyter', app='notebook') as (address, token):
+        opened = Notebook(lab.page(), address, token, 'page.ipynb', at='notebooks')
+        opened.run_all()
+        bench = Bench(opened.page)
+        bench.state('done')
+        bench.until(lambda: bench.columns() == 20)
+        opened.page.locator('.nwb-scrubber input[type=range]').fill('3')
+        bench.see('.nwb-scrubber .where:has-text("epoch 3 of 20")')
+        opened.page.locator('.nwb-views button:text-is("Learning")').click()
+        bench.until(lambda: bench.title() == 'What it learns, and how fast it is')
+        bench.press('Branch', 'a has no checkpoint to begin from')
+        assert opened.faults() == [] and [o for o in lab.errors if not any(q in o for q in QUIET)] == [] and lab.outside == []
