@@ -294,7 +294,7 @@ class _Turns(Callback):
         now = time.perf_counter(),time.process_time()
         if self.last and self.found: self.found[-1].append((now[0] - self.last[0], now[1] - self.last[1]))
         self.last = now
-        if now[0] - self.since < self.seconds: return
+        if now[0] - self.since < self.seconds or (self.found and len(self.found[-1]) < 5): return
         if len(self.found) == 2*self.turns + 1:
             self.search.reason = 'stopped'
             return loop.stop()
@@ -307,7 +307,7 @@ def bench_following(
     space:SearchSpace,
     data:DataSource,
     turns:int=20,          # That are watched
-    seconds:float=2.,      # Of each
+    seconds:float=2.,      # Of each, and five steps at least
     device:str='cpu',
 ) -> Watched:
     "Steps of the warm-up, all alike, of a search that a workbench follows by turns."
@@ -317,7 +317,7 @@ def bench_following(
             began = time.perf_counter()
             record(o)
             written[0] += time.perf_counter() - began
-        s = Search(replace(config, epochs=10**4, warmup=10**4-1), space, data, StandIn(), f'{tmp}/checkpoints', emit, control, device=device, save_every=10**9)
+        s = Search(replace(config, epochs=2*10**4, warmup=10**4), space, data, StandIn(), f'{tmp}/checkpoints', emit, control, device=device, save_every=10**9)
         follower = subprocess.Popen([sys.executable, '-c', FOLLOWER, tmp])
         try:
             s.callbacks = (watch := _Turns(s, follower, (Path(tmp)/DESK).exists, turns, seconds)),
