@@ -19,6 +19,7 @@ from nas_workbench.story import boxes
 IMPORT = 'from nas_workbench.workbench import Workbench\n'
 # So many epochs that no machine is through with them before it is told to stop
 FORM = f"{IMPORT}w = Workbench(space='mini.json', table='table.sqlite', preset='smoke', epochs=5000, warmup=2, batch_size=64, train=False, out_dir='one', runs='.')\nw"
+pytestmark = pytest.mark.skipif(not os.environ.get('NWB_SCENARIO'), reason='minutes in a browser, not proven steady yet on a busy machine: NWB_SCENARIO=1 runs them')
 WAIT = 180  # seconds, for a machine that has other things to do
 
 @pytest.fixture
