@@ -329,4 +329,4 @@ def bench_following(
             follower.wait()
     steps = [[median(o) for o in zip(*turn)] for turn in watch.found]
     more = [[2*b/(a + c) - 1 for a,b,c in zip(*steps[n-1:n+2])] for n in range(1, len(steps), 2)]
-    return Watched(tuple(median(o) for o in zip(*steps[::2])), tuple(median(o) for o in zip(*more)), written[0]/whole, turns)
+    return Watched(tuple(1e3*median(o) for o in zip(*steps[::2])), tuple(median(o) for o in zip(*more)), written[0]/whole, turns)
