@@ -6,8 +6,8 @@
 __all__ = ['SHARED', 'MEASURE', 'SENTENCES', 'NO_ROOM', 'OBJECTIVE', 'NOW', 'TRIES', 'KERNEL_MB', 'Seen', 'SWEEPING', 'ENGINES',
            'Place', 'QUIET', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step', 'home_of',
            'asked', 'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local', 'alone',
-           'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles', 'retry',
-           'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm', 'start']
+           'check_engine', 'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed', 'troubles',
+           'retry', 'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm', 'start']
 
 # %% ../nbs/26_engines.ipynb #c3
 import json
@@ -257,10 +257,14 @@ def alone(folder:str|Path) -> Iterator[None]:
 
 ENGINES = ('local', 'ray', 'slurm')
 
-def open_engine(name:str, folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> Any:
-    "A context in which `Place` runs steps."
+def check_engine(name:str, address:str='') -> None:
+    "Raise unless there is such an engine, and an address means something to it."
     if name not in ENGINES: raise UnknownName(f"there is no engine {name!r}: use {', '.join(ENGINES)}")
     if address and name != 'ray': raise ValueError(f"an address is for the engine ray, and this is {name}: leave it out, or use --engine ray")
+
+def open_engine(name:str, folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> Any:
+    "A context in which `Place` runs steps."
+    check_engine(name, address)
     return on_ray(folder, jobs, address, seen) if name == 'ray' else on_this_machine(folder, jobs, seen)
 
 Place = Callable[[Sequence[str], bool], None]  # Runs steps of a sweep to their ends; the second says whether to train
