@@ -1857,6 +1857,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'nas_workbench.views._kept': ('views.html#_kept', 'nas_workbench/views.py'),
                                      'nas_workbench.views._key': ('views.html#_key', 'nas_workbench/views.py'),
                                      'nas_workbench.views._label': ('views.html#_label', 'nas_workbench/views.py'),
+                                     'nas_workbench.views._labels': ('views.html#_labels', 'nas_workbench/views.py'),
                                      'nas_workbench.views._latencies': ('views.html#_latencies', 'nas_workbench/views.py'),
                                      'nas_workbench.views._lines': ('views.html#_lines', 'nas_workbench/views.py'),
                                      'nas_workbench.views._map': ('views.html#_map', 'nas_workbench/views.py'),

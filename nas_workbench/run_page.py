@@ -206,7 +206,7 @@ def space_facts(s:SearchSpace) -> dict[str, Any]:
                 + ', each of them a block of its own.' * s.enumerated + '.' * (not s.enumerated))
 
 # %% ../nbs/25_run_page.ipynb #c19
-FILES = {'sweep.json': 'the plan', 'jobs/': 'a run folder per job', 'shared/': 'latency tables and warm-ups, made once',
+FILES = {'sweep.json': 'the plan', 'search.ipynb': 'the notebook that every job executes', 'jobs/': 'a run folder per job', 'shared/': 'latency tables and warm-ups, made once',
          'config.json': 'what was asked, and the recipe that came of it', 'events.jsonl': 'everything that happened, an event a line', 'checkpoints/': 'where the run goes on after an interruption',
          'architecture.json': 'the network as data', 'network.safetensors': 'its weights', 'network.onnx': 'it for ONNX Runtime and others, batch norm folded', 'network.fp16.onnx': 'the same in half precision',
          'network.engine': 'the TensorRT engine', 'infer.py': 'ten lines that use it, with onnxruntime alone', 'result.json': 'the figures above',

@@ -190,8 +190,7 @@ def sweep_cards(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]], c
     seconds,mb = [s for o in sweep.runs if (s := spent(o))],[m for o in sweep.runs if (m := memory(o))]
     if costs and seconds:
         value,unit = took(sum(seconds))
-        found.append(card('Searches and trainings took', value, f'{max(mb, default=0):,.0f} MB at most in one', unit))
-    if costs and (t := sweep.timing): found.append(card('Around the work of a job', f'{t.around:.1f}', f'{t.more:.0%} more for the sweep than the work alone, {t.at_once} at once', 's'))
+        found.append(card('Searches and trainings took', value, f'{max(mb, default=0):,.0f} MB at most in one' + (f'; {t.around:.1f} s around the work of each' if (t := sweep.timing) else ''), unit))
     return found
 
 def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) -> Markup:
