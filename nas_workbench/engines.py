@@ -192,7 +192,7 @@ def work(
     write_outcome(folder, step, 'failed', reason=f"its process died {TRIES} times, at last by {said}: look for what kills it, or run fewer jobs at once")
     return 'failed'
 
-# %% ../nbs/26_engines.ipynb #c16
+# %% ../nbs/26_engines.ipynb #c19
 @dataclass(frozen=True)
 class Room:
     "What a machine has to give."
@@ -247,7 +247,7 @@ def local(folder:str, names:Sequence[str], train:bool, n:int, threads:int, seen:
             seen()
     if wrong: raise wrong[0]
 
-# %% ../nbs/26_engines.ipynb #c19
+# %% ../nbs/26_engines.ipynb #c22
 SWEEPING = '.sweep'  # There while a process sees to the whole
 
 @contextmanager
@@ -328,7 +328,7 @@ def cancel(folder:str|Path, names:Sequence[str]=()) -> list[str]: # Which
     if not names and who(step_folder(folder, SHARED), AT_WORK).state == 'alive': write_outcome(folder, SHARED, 'cancelled')
     return ended
 
-# %% ../nbs/26_engines.ipynb #c21
+# %% ../nbs/26_engines.ipynb #c24
 class Watch:
     "Says what changes in a sweep; called now and then."
     def __init__(self, folder:str|Path, say:Callable[[str], None]=print, line:Callable[[str], None]|None=None, every:float=1., clock:Callable[[], float]=time.monotonic):
@@ -356,7 +356,7 @@ class Watch:
             return 'making what the jobs share'
         return summary(standings)
 
-# %% ../nbs/26_engines.ipynb #c26
+# %% ../nbs/26_engines.ipynb #c29
 QUIET = {'RAY_AUTH_MODE': 'disabled', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0'}  # no token in the home folder, nothing told to anybody, loopback alone
 
 @contextmanager
@@ -387,7 +387,7 @@ def on_ray(folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> It
         try: yield place
         finally: ray.shutdown()
 
-# %% ../nbs/26_engines.ipynb #c28
+# %% ../nbs/26_engines.ipynb #c31
 def slurm_script(folder:str, jobs:int=0) -> str:
     "What a Slurm cluster runs."
     home,names,threads = home_of(folder),list(read_plan(folder).jobs),max(1, int(os.environ.get('OMP_NUM_THREADS') or 4))
@@ -406,7 +406,7 @@ def write_slurm(folder:str|Path, jobs:int=0) -> Path:
     write_whole(file, slurm_script(str(folder), jobs).encode())
     return file
 
-# %% ../nbs/26_engines.ipynb #c30
+# %% ../nbs/26_engines.ipynb #c33
 def start(folder:str|Path, *options:str) -> subprocess.Popen:
     "Start `nwb sweep` on a folder that holds a plan, in a session of its own; what it prints goes into the folder."
     read_plan(folder)

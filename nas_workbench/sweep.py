@@ -270,6 +270,7 @@ class Spell:
 
 def note_time(home:str|Path, spell:Spell) -> None:
     "Leave word in a job's folder of an execution."
+    Path(home).mkdir(parents=True, exist_ok=True)
     with open(Path(home)/TIMES, 'a', encoding='utf-8') as f: f.write(json.dumps(vars(spell)) + '\n')
 
 def read_times(home:str|Path) -> list[Spell]:

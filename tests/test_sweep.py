@@ -272,7 +272,8 @@ def test_a_ray_that_runs_already_is_used(gpu_sweep, tmp_path, monkeypatch):
     from lab import free_port
     with pytest.raises(ValueError, match="no Ray answers at '127.0.0.1:1'"), on_ray(str(gpu_sweep), address='127.0.0.1:1'): pass
     port = free_port()
-    command = [Path(sys.executable).parent/'ray', 'start', '--head', '--block', '--node-ip-address=127.0.0.1', f'--port={port}', '--num-cpus=4', '--num-gpus=2', '--include-dashboard=false', '--disable-usage-stats', f'--temp-dir={tmp_path}/r']
+    command = [Path(sys.executable).parent/'ray', 'start', '--head', '--block', '--node-ip-address=127.0.0.1', f'--port={port}', '--num-cpus=4', '--num-gpus=2',
+               '--include-dashboard=false', '--disable-usage-stats', f'--temp-dir={tmp_path}/r']
     with open(tmp_path/'said', 'w') as said: head = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
     try:
         until(lambda: 'Ray runtime started' in (tmp_path/'said').read_text() or head.poll() is not None, 'the head', 120)
