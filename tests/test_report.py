@@ -205,7 +205,7 @@ def test_nothing_that_fails_is_hidden(tmp_path):
 @pytest.fixture
 def tab(chromium):
     context,asked,said = Browser(chromium, offline=True).context,[],[]
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.on('request', lambda o: asked.append(o.url) if not o.url.startswith(('file:', 'data:', 'blob:')) else None)
     page.on('console', lambda o: said.append(o.text) if o.type in ('error', 'warning') else None)
