@@ -183,7 +183,7 @@ class Workbench:
 
     def _stop(self) -> None:
         stop(self._shown())
-        self._say('asked for: stop, and the best so far is kept' if self.record.begun else 'ended before it had begun to search')
+        self._say('asked for: stop, and the best so far is kept' if self.record.state != 'empty' else 'ended before it had begun')
 
     def _recipe(self) -> dict[str, Any]:
         "As it is now, with what was changed."
