@@ -134,7 +134,7 @@ def check_command(
     "Measure fresh random networks and say whether the table holds."
     import random
     from nas_workbench.costs.calibrate import accuracy
-    from nas_workbench.costs.measure import Journal, measure_networks, pulse_of, reopen
+    from nas_workbench.costs.measure import Journal, check_quiet, measure_networks, pulse_of, reopen
     from nas_workbench.costs.table import read_table
     from nas_workbench.runtime.base import Plan, claim
     table = read_table(file)
@@ -143,8 +143,9 @@ def check_command(
     fresh = [where.sample(first + i) for i in range(networks)]
     with claim(rt.where, 'a measurement', alone=True):
         pulse = pulse_of(rt, where, tolerance=noise)
-        timed = measure_networks(fresh, rt, Journal(None, table.about), pulse, Plan(seconds=.15), limit=noise, report=_progress)
-        pulse.check(noise)
+        log = Journal(None, table.about)
+        timed = measure_networks(fresh, rt, log, pulse, Plan(seconds=.15), limit=noise, report=_progress)
+        check_quiet(log, noise)
     a = accuracy([x.latency(table) for x,_ in timed], [lat for _,lat in timed])
     typer.echo(a.line())
     typer.echo('the table holds' if a.holds else f'the table no longer holds: measure it anew with nwb latency measure {table.about.space}, on a quiet machine')

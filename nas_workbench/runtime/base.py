@@ -45,6 +45,7 @@ class Timing:
     spread: float  # Distance between the quartiles over the median
     error: float   # Standard error of the median, over the median
     runs: int
+    disturbed: float = 0. # How much slower than when quiet the device was meanwhile, a share; 0 where nobody looked
 
 def quantile(ordered:Sequence[float], q:float) -> float:
     "Of sorted numbers, linear between neighbours."
