@@ -33,6 +33,7 @@ def table_lines(table:Any) -> Iterator[str]:
     yield f"{o.space} at {o.resolution}x{o.resolution} on {o.device}"
     yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
     yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
+    if o.running: yield f"{o.preparing:.1f} s of exporting and compiling, {o.running:.1f} s of running"
     if any(n.role == 'held out' for n in table.networks):
         before,after = report(table)
         yield f"sum only:   {before.line()}"

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from math import inf
 from statistics import median
@@ -43,7 +44,7 @@ def interpolate(row:Sequence[Key], known:Mapping[Key, float], key:Key) -> float:
 
 def slower_than_wider(known:Mapping[Key, float], limit:float) -> list[Key]:
     "Blocks that take longer than the next wider one that was timed, by more than `limit`: some device may be like that, but mostly something came in between."
-    return [a for row in series(list(known)) for a,b in zip(row, row[1:]) if known[a] > known[b]*(1+limit)]
+    return [a for row in series(list(known)) for a,b in pairwise(row) if known[a] > known[b]*(1+limit)]
 
 @dataclass(frozen=True)
 class _Gap:
@@ -111,12 +112,18 @@ def compile_network(runtime:Runtime, a:Architecture) -> Any:
 
 def time_key(runtime:Runtime, key:Key, plan:Plan=Plan()) -> Timing:
     "The block of this key, timed; an error names the key."
-    try: return time_runs(compile_key(runtime, key).sample, plan)
+    try: return _timed(lambda: compile_key(runtime, key), plan)
     except ValueError as e: raise ValueError(f"{key}: {e}") from None
 
 def time_network(runtime:Runtime, a:Architecture, plan:Plan=Plan()) -> Timing:
     "The network, timed."
-    return time_runs(compile_network(runtime, a).sample, plan)
+    return _timed(lambda: compile_network(runtime, a), plan)
+
+def _timed(compiled:Callable[[], Any], plan:Plan) -> Timing:
+    start = monotonic()
+    made = compiled()
+    preparing = (monotonic()-start)*1e6
+    return replace(time_runs(made.sample, plan), preparing=preparing)
 
 # %% ../../nbs/costs/02_measure.ipynb #c19
 class Noisy(ValueError):
@@ -127,7 +134,7 @@ CALM = 'stop what else runs on this machine and measure again, or allow more noi
 class Journal:
     "Timings by key and visit, in a file that grows by a line for each."
     def __init__(self, path:Path|None, about:About):
-        self.path,self.head = path,{k: v for k,v in asdict(about).items() if k not in ('date', 'noise')}
+        self.path,self.head = path,about.what()
         self.seen:dict[tuple[str, int], Timing] = {}
         if path and path.is_file(): self._read(path)
         if path and not path.is_file():
@@ -396,7 +403,7 @@ def measure_table(
     file,now = Path(path) if path else None,about_now(space, runtime)
     if file and file.exists():
         old = read_table(file)
-        try: old.check(**{k: v for k,v in asdict(now).items() if k not in ('date', 'noise')})
+        try: old.check(**now.what())
         except ValueError as e: raise ValueError(f"{file} is there already: {e}; name another file or remove this one") from None
         if not old.missing(space.latency_keys()) and (old.calibrated or not networks): return old
     log = Journal(file.with_suffix('.journal') if file else None, now)
@@ -410,6 +417,7 @@ def measure_table(
             timed = measure_networks(some + others, runtime, log, pulse, plan, limit=limit, report=report)
             table = calibrate(table, timed[:len(some)], timed[len(some):])
         check_quiet(log, limit)
+        table = replace(table, about=replace(table.about, preparing=sum(o.preparing for o in log.seen.values())/1e6, running=sum(o.running for o in log.seen.values())/1e6))
     if file:
         write_table(table, file)
         file.with_suffix('.journal').unlink(missing_ok=True)

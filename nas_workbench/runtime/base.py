@@ -13,7 +13,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 from pathlib import Path
 from time import perf_counter_ns, thread_time_ns
@@ -46,6 +46,8 @@ class Timing:
     error: float   # Standard error of the median, over the median
     runs: int
     disturbed: float = 0. # How much slower than when quiet the device was meanwhile, a share; 0 where nobody looked
+    preparing: float = 0. # Exporting and compiling before the first run, microseconds
+    running: float = 0.   # All runs, those to warm up included, microseconds
 
 def quantile(ordered:Sequence[float], q:float) -> float:
     "Of sorted numbers, linear between neighbours."
@@ -91,12 +93,12 @@ def time_runs(
     spent,n = 0.,0
     while n < plan.warmup or (spent < plan.warm_us and n < plan.most): spent,n = spent + sample(), n+1
     samples:list[float] = []
-    spent = 0.
+    warming,spent = spent,0.
     while len(samples) < plan.most and (spent < plan.seconds*1e6 or len(samples) < 3):
         samples.append(sample())
         spent += samples[-1]
         if len(samples) >= plan.least and len(samples) % 4 == 0 and summarise(samples).error <= plan.error: break
-    return summarise(samples)
+    return replace(summarise(samples), running=warming+spent)
 
 INTERRUPTED_NS = 50_000  # Far above what the two clocks differ by where nobody interrupts
 
