@@ -1165,6 +1165,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'nas_workbench/runtime/onnx.py'),
                                             'nas_workbench.runtime.onnx._gpu_name': ( 'runtime/onnx.html#_gpu_name',
                                                                                       'nas_workbench/runtime/onnx.py'),
+                                            'nas_workbench.runtime.onnx._some': ( 'runtime/onnx.html#_some',
+                                                                                  'nas_workbench/runtime/onnx.py'),
                                             'nas_workbench.runtime.onnx.block_graph': ( 'runtime/onnx.html#block_graph',
                                                                                         'nas_workbench/runtime/onnx.py'),
                                             'nas_workbench.runtime.onnx.export': ( 'runtime/onnx.html#export',

@@ -75,6 +75,7 @@ class Plan:
     warmup: int = 3           # Runs before the first that counts, at least
     warm_us: float = 500.     # And time, microseconds
     least: int = 12           # Runs that count, at least
+    least_us: float = 0.      # And time, microseconds
     most: int = 2000          # And at most
     seconds: float = .5       # Stop after this time, with at least three runs
 
@@ -97,7 +98,7 @@ def time_runs(
     while len(samples) < plan.most and (spent < plan.seconds*1e6 or len(samples) < 3):
         samples.append(sample())
         spent += samples[-1]
-        if len(samples) >= plan.least and len(samples) % 4 == 0 and summarise(samples).error <= plan.error: break
+        if len(samples) >= plan.least and spent >= plan.least_us and len(samples) % 4 == 0 and summarise(samples).error <= plan.error: break
     return replace(summarise(samples), running=warming+spent)
 
 INTERRUPTED_NS = 50_000  # Far above what the two clocks differ by where nobody interrupts
