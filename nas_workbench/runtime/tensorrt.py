@@ -15,7 +15,6 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -192,12 +191,13 @@ def _gpu_name() -> str:
 # %% ../../nbs/runtime/04_tensorrt.ipynb #c21
 class TensorRtCompiled:
     "An engine and an execution context, for one input shape."
-    def __init__(self, trt:Any, model:bytes, shape:tuple[int, int, int], settings:Settings):
+    def __init__(self, model:bytes, shape:tuple[int, int, int], settings:Settings):
+        import tensorrt as trt
         import torch
         errors:list[str] = []
         class Logger(trt.ILogger):
-            def __init__(self): trt.ILogger.__init__(self)
-            def log(self, severity, msg):
+            def __init__(self) -> None: trt.ILogger.__init__(self)
+            def log(self, severity:trt.ILogger.Severity, msg:str) -> None:
                 if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR): errors.append(msg)
         self.logger = Logger()
         def failed(what:str) -> BuildError: return BuildError(f"TensorRT {trt.__version__} {what}: {' '.join(errors[0].split())[:300] if errors else 'it gives no reason'}")
@@ -212,9 +212,11 @@ class TensorRtCompiled:
         plan = builder.build_serialized_network(network, config)
         if plan is None: raise failed('cannot build an engine')
         self.trt_runtime = trt.Runtime(self.logger)
-        self.engine = self.trt_runtime.deserialize_cuda_engine(plan)
-        if self.engine is None: raise failed('cannot load the engine that it built')
-        self.context = self.engine.create_execution_context()
+        engine = self.trt_runtime.deserialize_cuda_engine(plan)
+        if engine is None: raise failed('cannot load the engine that it built')
+        context = engine.create_execution_context()
+        if context is None: raise failed('cannot run the engine that it built')
+        self.engine,self.context = engine,context
         built = built_precision(self.engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
         self.precision = _accept(settings.precision, built, f'TensorRT {trt.__version__}')
         dtype = {'fp16': torch.float16, 'fp32': torch.float32}[settings.precision]
@@ -260,8 +262,8 @@ class TensorRtRuntime:
         if int(trt.__version__.partition('.')[0]) < 10: raise ValueError(f"TensorRT {trt.__version__} is older than 10: use its program, runtime trtexec")
         if not torch.cuda.is_available(): raise ValueError("TensorRT is installed but torch sees no GPU here: use a machine with a GPU and torch for CUDA, or runtime trtexec")
         precision_flags(10, settings.precision)
-        self.trt,self.settings,self.version,self.device = trt,settings,trt.__version__,torch.cuda.get_device_name(0)
+        self.settings,self.version,self.device = settings,trt.__version__,torch.cuda.get_device_name(0)
 
     def compile(self, source:bytes, shape:tuple[int, int, int]) -> TensorRtCompiled:
         "An engine for this ONNX model."
-        return TensorRtCompiled(self.trt, source, shape, self.settings)
+        return TensorRtCompiled(source, shape, self.settings)

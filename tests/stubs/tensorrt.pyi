@@ -1,0 +1,86 @@
+"""What `nas_workbench.runtime.tensorrt` may call of TensorRT's Python package, as its documentation has it.
+
+No more than that: a call that stands here neither for 10 nor for 11 is an error to mypy, which takes `TENSORRT_11` as true or
+false (`--always-true TENSORRT_11`). In 11 every network is strongly typed and the flags that allowed a precision are gone, TF32 aside.
+"""
+from collections.abc import Iterator
+
+TENSORRT_11: bool
+__version__: str
+
+class ILogger:
+    class Severity:
+        INTERNAL_ERROR: ILogger.Severity
+        ERROR: ILogger.Severity
+        WARNING: ILogger.Severity
+        INFO: ILogger.Severity
+        VERBOSE: ILogger.Severity
+    def __init__(self) -> None: ...
+    def log(self, severity: ILogger.Severity, msg: str) -> None: ...
+
+class Dims:
+    def __iter__(self) -> Iterator[int]: ...
+    def __len__(self) -> int: ...
+
+class IHostMemory:
+    nbytes: int
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class BuilderFlag:
+    TF32: BuilderFlag
+    if not TENSORRT_11:
+        FP16: BuilderFlag
+        BF16: BuilderFlag
+        INT8: BuilderFlag
+
+class NetworkDefinitionCreationFlag:
+    STRONGLY_TYPED: NetworkDefinitionCreationFlag
+    def __int__(self) -> int: ...
+
+class ProfilingVerbosity:
+    LAYER_NAMES_ONLY: ProfilingVerbosity
+    NONE: ProfilingVerbosity
+    DETAILED: ProfilingVerbosity
+
+class LayerInformationFormat:
+    ONELINE: LayerInformationFormat
+    JSON: LayerInformationFormat
+
+class INetworkDefinition: ...
+
+class IBuilderConfig:
+    profiling_verbosity: ProfilingVerbosity
+    def set_flag(self, flag: BuilderFlag) -> None: ...
+    def clear_flag(self, flag: BuilderFlag) -> None: ...
+
+class Builder:
+    def __init__(self, logger: ILogger) -> None: ...
+    def create_network(self, flags: int = ...) -> INetworkDefinition: ...
+    def create_builder_config(self) -> IBuilderConfig: ...
+    def build_serialized_network(self, network: INetworkDefinition, config: IBuilderConfig) -> IHostMemory | None: ...
+
+class ParserError:
+    def desc(self) -> str: ...
+
+class OnnxParser:
+    num_errors: int
+    def __init__(self, network: INetworkDefinition, logger: ILogger) -> None: ...
+    def parse(self, model: bytes, path: str | None = ...) -> bool: ...
+    def get_error(self, index: int) -> ParserError: ...
+
+class EngineInspector:
+    def get_engine_information(self, format: LayerInformationFormat) -> str: ...
+
+class IExecutionContext:
+    def set_tensor_address(self, name: str, memory: int) -> bool: ...
+    def execute_async_v3(self, stream_handle: int) -> bool: ...
+
+class ICudaEngine:
+    def create_execution_context(self) -> IExecutionContext | None: ...
+    def create_engine_inspector(self) -> EngineInspector: ...
+    def get_tensor_shape(self, name: str) -> Dims: ...
+    def serialize(self) -> IHostMemory: ...
+
+class Runtime:
+    def __init__(self, logger: ILogger) -> None: ...
+    def deserialize_cuda_engine(self, serialized_engine: IHostMemory) -> ICudaEngine | None: ...
