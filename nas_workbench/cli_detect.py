@@ -38,14 +38,15 @@ def detect(
     **changes:Any,     # Of the preset
 ) -> dict[str, Any]:   # What result.json says
     "Train a detector, or go on with it, and keep it."
-    from safetensors.torch import save
     from nas_workbench.control import at_work
+    from nas_workbench.detected import write_detector
     from nas_workbench.files import write_whole
     from nas_workbench.loop import Reporting
     from nas_workbench.machine import several
     from nas_workbench.network import as_architecture
     from nas_workbench.progress import Terminal
     from nas_workbench.record import Recorder
+    from nas_workbench.report import write_report
     from nas_workbench.resumable import ignore
     from nas_workbench.train.coco import coco, write_boxes
     from nas_workbench.train.detect import Detecting, detect_preset
@@ -77,8 +78,10 @@ def detect(
         else: made = fit.run()
         result = dict(reason=made.reason, **asdict(made.scores), params=sum(p.numel() for p in made.net.parameters()), classes=list(source.class_names))
         if first:
-            write_whole(folder/'detector.safetensors', save({k: v.detach().cpu().contiguous() for k,v in made.net.state_dict().items()}))
+            deployed = write_detector(made.net, source, folder)
+            result |= dict(notes=deployed.pop('notes'), deployed=deployed)
             write_whole(folder/'result.json', json.dumps(result, indent=1).encode())
+            write_report(folder)
     return result
 
 def detect_command(

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['FREE', 'train_app', 'Source', 'Data', 'Root', 'Workers', 'Where', 'Wanted', 'network_of', 'data_of', 'weights_of',
-           'train', 'keep', 'train_command', 'evaluate_command']
+           'timing_of', 'train', 'keep', 'train_command', 'evaluate_command']
 
 # %% ../nbs/53_cli_train.ipynb #c2
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,9 +31,16 @@ class Wanted:
     teacher_weights: str = ''       # A checkpoint of it
     start: str = ''                 # Weights to begin with; '': fresh ones
     root: str = ''                  # Where data sets lie
+    download: bool = False          # Let torch/ and hfds/ download what is missing
+    skip_broken: bool = False       # Leave out images that cannot be read
+    augment: str = ''               # What happens to images to learn from; '': as the preset says
+    cache: str = 'auto'             # Whether decoded images stay in memory: auto, always or never
     workers: int = 0                # Processes that load images
+    prefetch: int = 2               # Batches that each of these loads ahead
+    runtime: str = 'onnxruntime'    # To measure the latency with; 'none': it is not measured
+    table: str = ''                 # Latencies of blocks, to predict it; '': those that the run was searched with, if it was
 
-FREE = ('root', 'workers')  # may be others when a training is resumed
+FREE = ('root', 'download', 'workers', 'prefetch', 'runtime', 'table')  # may be others when a training is resumed
 
 def network_of(source:str) -> tuple[Any, dict[str, Any]]: # An `Architecture`, and what the run was asked for
     "The network that `source` names."
@@ -50,8 +56,8 @@ def data_of(name:str, a:Any, job:dict[str, Any], root:str='', **how:Any) -> Any:
     "The data set of this name, or that of the run, in the size of the network's images."
     from nas_workbench.data import dataset
     name,root = name or job.get('data') or 'digits',root or job.get('root', '')
-    if name == 'shapes': how['augment'] = 'none'  # they are new in every epoch
-    return dataset(name, resolution=a.resolution, channels=a.stem.c_in, root=root or None, skip_broken=bool(job.get('skip_broken')), **how)
+    if name == 'shapes' and 10 <= a.classes <= 100: how['classes'] = a.classes  # as many as are asked for
+    return dataset(name, resolution=a.resolution, channels=a.stem.c_in, root=root or None, skip_broken=bool(how.pop('skip_broken', False) or job.get('skip_broken')), **how)
 
 def weights_of(path:str) -> Any:
     "The weights in a file."
@@ -61,22 +67,30 @@ def weights_of(path:str) -> Any:
     try: return load_file(file)
     except Exception as e: raise ValueError(f"{file} holds no weights ({' '.join(str(e).split())[:100]}): give a run folder, or its network.safetensors") from None  # safetensors' errors share no base class
 
-def _folder(wanted:Wanted, a:Any, out_dir:str, resume:bool, kept:dict[str, Any]) -> Path:
-    "The folder that is trained in, with what was asked written into it."
-    from nas_workbench.files import write_whole
-    folder,n,asked = Path(out_dir),1,asdict(wanted)
-    if not out_dir:
-        base = Path('runs')/f"{Path(wanted.source).resolve().stem if Path(wanted.source).exists() else wanted.source}-trained-seed{wanted.seed}"
-        while (folder := base if n == 1 else base.with_name(f'{base.name}-{n}')).exists(): n += 1
-    there = folder/'config.json'
-    if there.exists():
-        old = json.loads(there.read_text()).get('job', {})
-        if not resume: raise ValueError(f"{folder} already holds a run: go on with it by --resume, or use another --out-dir")
-        odd = [k for k in asked if k not in FREE and old.get(k) != asked[k]]
-        if odd: raise ValueError(f"{folder} holds a run with {odd[0]} {old.get(odd[0])!r}, not {asked[odd[0]]!r}: resume it with the same options, or use another --out-dir")
-    elif resume: raise ValueError(f"there is no run in {folder} to go on with: leave --resume out")
-    elif folder.exists() and any(o.name[0] != '.' for o in folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no run: use another --out-dir")
-    else: write_whole(there, json.dumps(dict(job=asked) | kept, indent=1).encode())
+def timing_of(wanted:Wanted, a:Any, job:dict[str, Any]) -> tuple[Any, Any]: # A `LatencyTable` and a `Runtime`, each or None
+    "The table that is named, or one of this runtime and device that the run was searched with; and what measures as it was measured."
+    from nas_workbench.costs.measure import RUNTIMES, open_runtime, reopen, usual
+    from nas_workbench.costs.table import read_table
+    from nas_workbench.extras import MissingExtra
+    if wanted.runtime not in (*RUNTIMES, 'none'): raise ValueError(f"runtime is {wanted.runtime!r}: use {', '.join(RUNTIMES)}, or none")
+    if wanted.table:
+        table = read_table(wanted.table)
+        table.require(a.keys())
+        return table, None if wanted.runtime == 'none' else reopen(table.about)
+    home = Path(wanted.source).absolute().parent
+    for file in [Path(job['table'])] if job.get('table') else sorted(o for at in (home, home.parent) for o in (at/'shared'/'tables').glob('*.sqlite')):
+        try:
+            table = read_table(file)
+            if table.missing(a.keys()): continue
+            if wanted.runtime == 'none': return table, None
+            if table.about.runtime.partition('-')[0] == wanted.runtime: return table, reopen(table.about)
+        except (ValueError, MissingExtra): continue  # damaged, or of another device
+    return None, None if wanted.runtime == 'none' else open_runtime(wanted.runtime, usual(wanted.runtime, wanted.device), wanted.device)
+
+def _new(wanted:Wanted) -> Path:
+    "A name for a folder in runs/."
+    base,n = Path('runs')/f"{Path(wanted.source).resolve().stem if Path(wanted.source).exists() else wanted.source}-trained-seed{wanted.seed}",1
+    while (folder := base if n == 1 else base.with_name(f'{base.name}-{n}')).exists(): n += 1
     return folder
 
 def train(
@@ -88,9 +102,10 @@ def train(
 ) -> tuple[Path, dict[str, Any]]|None:           # The folder and what `result.json` says; None in all processes but the first
     "Train a network in a folder of its own, or go on with that."
     from nas_workbench.control import at_work
-    from nas_workbench.job import Lines
+    from nas_workbench.job import Lines, claim_folder
     from nas_workbench.loop import Reporting
     from nas_workbench.machine import several
+    from nas_workbench.parameters import CACHE
     from nas_workbench.record import Recorder
     from nas_workbench.train.config import train_preset
     from nas_workbench.train.distill import TEACHERS, teacher
@@ -99,15 +114,17 @@ def train(
     a,job = network_of(wanted.source)
     wanted = replace(wanted, data=wanted.data or job.get('data') or 'digits', root=wanted.root or job.get('root', ''))
     row = TEACHERS.get(wanted.teacher.lower())
-    given = dict(epochs=wanted.epochs, batch_size=wanted.batch_size, lr=wanted.lr, seed=wanted.seed, crop_pct=row.crop_pct if row else None)
+    if wanted.cache not in CACHE: raise ValueError(f"cache is {wanted.cache!r}: use {', '.join(CACHE)}")
+    given = dict(epochs=wanted.epochs, batch_size=wanted.batch_size, lr=wanted.lr, seed=wanted.seed, augment=wanted.augment or ('none' if wanted.data == 'shapes' else None), crop_pct=row.crop_pct if row else None)
     recipe = train_preset(wanted.preset, **{k: v for k,v in given.items() if v is not None})
-    data = data_of(wanted.data, a, job, wanted.root, augment=recipe.augment, crop_pct=recipe.crop_pct)
-    recipe,a = replace(recipe, augment=data.augment),a.with_classes(data.classes)
+    data = data_of(wanted.data, a, job, wanted.root, augment=recipe.augment, crop_pct=recipe.crop_pct, skip_broken=wanted.skip_broken, download=wanted.download, in_memory=CACHE[wanted.cache])
+    a = a.with_classes(data.classes)
+    table,runtime = timing_of(wanted, a, job)
     with several(wanted.device) as ranks:
         start = weights_of(wanted.start) if wanted.start else None
         guide = teacher(wanted.teacher, wanted.teacher_weights or None, classes=data.classes if wanted.teacher_weights else None, device=wanted.device) if wanted.teacher else None
-        t = Training(recipe, a, data, '', device=wanted.device, start=start, num_workers=wanted.workers, teacher=guide)
-        folder = ranks.first(lambda: _folder(wanted, a, out_dir, resume, dict(training=asdict(recipe), data=data.fingerprint())))
+        t = Training(recipe, a, data, '', device=wanted.device, start=start, num_workers=wanted.workers, prefetch=wanted.prefetch, teacher=guide)
+        folder = ranks.first(lambda: claim_folder(Path(out_dir) if out_dir else _new(wanted), asdict(wanted), dict(training=asdict(recipe), data=data.fingerprint()), resume, FREE))
         first = ranks.rank == 0
         t.folder,t.callbacks = folder/'checkpoints'/'train',(Reporting(t.steps*recipe.epochs, report),)*first
         if not first:
@@ -115,25 +132,19 @@ def train(
             return None
         with at_work(folder) as t.control, Recorder(folder) as emit:
             t.emit = Lines(recipe.epochs, emit, say)
-            return folder, keep(folder, a, data, wanted, t.run())
+            return folder, keep(folder, a, data, wanted, t.run(), table, runtime)
 
-def keep(folder:Path, a:Any, data:Any, wanted:Wanted, trained:Any) -> dict[str, Any]:
-    "Write the trained network; what `result.json` says."
-    import numpy as np
-    import timm
-    import torch
-    from safetensors.torch import save
-
-    from nas_workbench import __version__
-    from nas_workbench.deploy import deploy
-    from nas_workbench.files import write_whole
-    write_whole(folder/'architecture.json', a.to_json().encode())
-    write_whole(folder/'network.safetensors', save({k: v.detach().cpu().contiguous() for k,v in trained.net.state_dict().items()}))
-    samples,_ = data.valid.draw(np.arange(min(len(data.valid), 8)))
-    deployed = deploy(trained.net, a, folder, labels=data.class_names, preparation=data.preparation, samples=samples)
-    result = dict(reason=trained.reason, params=a.params(), macs=a.macs(), trained_top1_pct=trained.top1, trained_top5_pct=trained.top5, seed=wanted.seed, notes=deployed.pop('notes'), deployed=deployed,
-                  versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
-    write_whole(folder/'result.json', json.dumps(result, indent=1).encode())
+def keep(folder:Path, a:Any, data:Any, wanted:Wanted, trained:Any, table:Any, runtime:Any) -> dict[str, Any]:
+    "Write the trained network, measure it, and write the page that tells of it; what `result.json` says."
+    from nas_workbench.job import by_table, latency_of, write_network, write_result
+    from nas_workbench.report import write_report
+    result = write_network(folder, trained.net, a, data, engine=wanted.runtime in ('tensorrt', 'trtexec'))
+    result |= dict(reason=trained.reason, measured_us=None, trained_top1_pct=trained.top1, trained_top5_pct=trained.top5, seed=wanted.seed) | (by_table(table, a) if table else {})
+    if runtime:
+        result['measured_us'],notes = latency_of(a, runtime)
+        result |= dict(device=runtime.device, runtime=f'{runtime.name} {runtime.version}', notes=[*notes, *result['notes']])
+    write_result(folder, result)
+    write_report(folder)
     return result
 
 # %% ../nbs/53_cli_train.ipynb #c7
@@ -158,16 +169,25 @@ def train_command(
     teacher_weights: Annotated[str, typer.Option(help='A checkpoint of it.')] = '',
     start: Annotated[str, typer.Option(help='Begin with these weights: a run folder, or its network.safetensors.')] = '',
     root: Root = '',
+    download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
+    skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
+    augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',
+    cache: Annotated[str, typer.Option(help='Decoded images in memory: auto, always or never.')] = 'auto',
     workers: Workers = 0,
+    prefetch: Annotated[int, typer.Option(min=1, help='Batches that each of these loads ahead.')] = 2,
+    runtime: Annotated[str, typer.Option(help="To measure the latency with: onnxruntime, torch, tensorrt, trtexec; 'none' for no latency.")] = 'onnxruntime',
+    table: Annotated[str, typer.Option(help='Latencies of blocks, to predict it; those that the run was searched with by default.')] = '',
     out_dir: Annotated[str, typer.Option(help='Folder to train in; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the training in --out-dir.')] = False,
 ) -> None:
     "Train a network and keep it as files."
-    wanted = Wanted(source, data, preset, epochs, batch_size, lr, seed, device, teacher, teacher_weights, start, root, workers)
+    wanted = Wanted(source, data, preset, epochs, batch_size, lr, seed, device, teacher, teacher_weights, start, root, download, skip_broken, augment, cache, workers, prefetch, runtime, table)
     done = train(wanted, out_dir, resume, say=typer.echo, report=lambda o: typer.echo(o.line(), err=True))
     if not done: return
     folder,result = done
-    typer.echo(f"{result['reason']}: top-1 {result['trained_top1_pct']:.2f}%, top-5 {result['trained_top5_pct']:.2f}%, {result['params']:,} parameters")
+    lat = f"latency {result['measured_us']:,.1f} µs, " if result['measured_us'] else ''
+    typer.echo(f"{result['reason']}: top-1 {result['trained_top1_pct']:.2f}%, top-5 {result['trained_top5_pct']:.2f}%, {lat}{result['params']:,} parameters, {result['macs']:,} MACs")
+    for note in result['notes']: typer.echo(f'note: {note}')
     typer.echo(folder)
 
 @train_app.command('evaluate')

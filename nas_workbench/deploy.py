@@ -129,22 +129,17 @@ def build_engine(model:bytes, truth:Reference, settings:Settings) -> tuple[bytes
 # %% ../nbs/30_deploy.ipynb #c15
 NAMES = ('network.onnx', 'network.fp16.onnx', 'network.engine', 'infer.py')
 
-INFER = '''"Say what is on pictures: python infer.py photo.jpg …  It needs numpy, pillow and onnxruntime."
-import json, sys
-from pathlib import Path
-import numpy as np, onnxruntime
-from PIL import Image
-
-net = onnxruntime.InferenceSession(Path(__file__).with_name('network.onnx'), providers=['CPUExecutionProvider'])
-about,batch = {k: json.loads(v) for k,v in net.get_modelmeta().custom_metadata_map.items()},net.get_inputs()[0].shape[0]
-for file in sys.argv[1:]:
-    picture,side = Image.open(file).convert(about['mode']),about['resolution']
-    short,scaled = min(picture.size),int(side/about['crop_pct'])
-    picture = picture.resize([int(scaled*o/short) for o in picture.size], Image.Resampling.BICUBIC)
-    left,top = (round((o-side)/2) for o in picture.size)
-    x = (np.asarray(picture.crop((left, top, left+side, top+side)), np.float32).reshape(side, side, -1)/255 - np.float32(about['mean']))/np.float32(about['std'])
-    y = net.run(None, {'input': np.repeat(x.transpose(2, 0, 1)[None], batch if isinstance(batch, int) else 1, 0)})[0][0]
-    print(f"{file}: {about['classes'][y.argmax()]}, {1/np.exp(y - y.max()).sum():.1%}")
+INFER = '''"What is on a picture: python infer.py PICTURE [NETWORK]. An array (.npy: height, width, channels; bytes) needs onnxruntime alone, any other picture Pillow too."
+import json, sys, numpy as np, onnxruntime
+net = onnxruntime.InferenceSession(sys.argv[2] if sys.argv[2:] else __file__.replace('infer.py', 'network.onnx'), providers=['CPUExecutionProvider'])
+about,wanted = {k: json.loads(v) for k,v in net.get_modelmeta().custom_metadata_map.items()},net.get_inputs()[0]
+side,batch = about['resolution'],wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
+if sys.argv[1].endswith('.npy'): x = np.load(sys.argv[1])
+else: from PIL import Image; o = Image.open(sys.argv[1]).convert(about['mode']); x = np.asarray(o.resize([int(int(side/about['crop_pct'])*n/min(o.size)) for n in o.size], Image.BICUBIC))
+top,left = (round((n-side)/2) for n in x.shape[:2])
+x = (x[top:top+side, left:left+side].reshape(side, side, -1)/255 - about['mean'])/about['std']
+y = net.run(None, {'input': np.repeat(x.transpose(2, 0, 1)[None], batch, 0).astype('float16' if 'float16' in wanted.type else 'float32')})[0][0].astype(float)
+print(f"{about['classes'][y.argmax()]}, {1/np.exp(y - y.max()).sum():.1%}")
 '''
 
 class Overflow(ValueError):
@@ -217,7 +212,7 @@ def _known(folder:Path, a:Architecture) -> tuple[list[str], Preparation]:
         except ValueError: pass  # of another program: ask the data set
     try: name = json.loads((folder/'config.json').read_text())['job']['data']
     except (OSError, ValueError, KeyError, TypeError): raise ValueError(f"{folder} says neither in network.onnx nor in config.json what the classes are called: give the folder of a run") from None
-    data = dataset(name, resolution=a.resolution, channels=a.stem.c_in)
+    data = dataset(name, resolution=a.resolution, channels=a.stem.c_in, classes=a.classes if name == 'shapes' else None)
     return list(data.class_names), data.preparation
 
 def deploy_run(

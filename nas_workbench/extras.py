@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 # %% ../nbs/00_extras.ipynb #8fe81f6c
-EXTRAS = ('lab', 'onnx', 'tensorrt', 'detect', 'ray', 'docs', 'dev')
+EXTRAS = ('lab', 'onnx', 'tensorrt', 'detect', 'hf', 'ray', 'docs', 'dev')
 
 class UnknownName(ValueError):
     "Someone asked for what nothing is called: wrong use, not work that failed."

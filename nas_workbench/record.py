@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .arch import Architecture, Block
-from .events import (Changed, Continued, Cost, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, TrainingEpoch,
+from .events import (Changed, Continued, Cost, DetectionEpoch, DetectionFinished, Epoch, Event, Failed, Finished, Masks, Paused, Removed, Resumed, Saved, SkipInserted, Started, Trained, TrainingEpoch,
                                   TrainingFinished, TrainingResumed, TrainingStarted, Warned, from_line, to_line)
 from .masks import MaskState
 from .space import SKIP, SearchSpace, strongest
@@ -111,7 +111,7 @@ def follow(
 # %% ../nbs/20_record.ipynb #c14
 def _before(kept:list[Event], o:Resumed|TrainingResumed) -> list[Event]:
     at = next((n for n in reversed(range(len(kept))) if isinstance(e := kept[n], Saved) and (e.step, e.epoch) == (o.step, o.epoch)), None)
-    def gone(e:Event) -> bool: return e.step > o.step or isinstance(e, (Finished, TrainingFinished, Failed)) or (isinstance(e, (Epoch, Cost, Removed, SkipInserted, TrainingEpoch)) and e.epoch >= o.epoch)
+    def gone(e:Event) -> bool: return e.step > o.step or isinstance(e, (Finished, TrainingFinished, DetectionFinished, Failed)) or (isinstance(e, (Epoch, Cost, Removed, SkipInserted, TrainingEpoch, DetectionEpoch)) and e.epoch >= o.epoch)
     return kept[:at+1] if at is not None else [e for e in kept if not gone(e)]
 
 def happened(events:Iterable[Event]) -> tuple[Event, ...]:
@@ -201,6 +201,13 @@ class Record:
     @property
     def trained(self) -> TrainingFinished|None: return next(reversed(self.all(TrainingFinished)), None)
 
+    @property
+    def detection(self) -> tuple[DetectionEpoch, ...]:
+        "The epochs that trained a detector."
+        return self.all(DetectionEpoch)
+    @property
+    def detector(self) -> DetectionFinished|None: return next(reversed(self.all(DetectionFinished)), None)
+
     @cached_property
     def training_config(self) -> dict[str, Any]:
         "The recipe that the training began with; empty where there is none."
@@ -230,7 +237,7 @@ class Record:
     def state(self) -> str:
         "empty, unfinished, training, paused, failed, stopped or done; whether one that is unfinished or training still runs, only its process knows."
         for o in reversed(self.events):
-            if isinstance(o, (Finished, TrainingFinished)): return o.reason
+            if isinstance(o, (Finished, TrainingFinished, DetectionFinished)): return o.reason
             if isinstance(o, Failed): return 'failed'
             if isinstance(o, Paused): return 'paused'
             if not isinstance(o, (Changed, Warned, Saved)): return 'training' if self._searched < len(self.events) else 'unfinished'  # these may come while it is paused

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['reduced', 'accuracy', 'ignore', 'Resumable', 'Saving']
 
-# %% ../nbs/15_resumable.ipynb #9ea0f1d4
+# %% ../nbs/15_resumable.ipynb #c3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from .checkpoint import Checkpoint, keep_newest, latest, name_of, names, remove, step_of, write
 from .control import Command, Control, Steering
-from .data import Batches, DataSource, batches
+from .batches import Batches, batches
+from .data import DataSource
 from .events import Changed, Emit, Event, Failed, Resumed, Saved, Warned
 from .loop import Callback, Loop
 from .machine import Ranks, optimizer_tensors, restore_optimizer
 
-# %% ../nbs/15_resumable.ipynb #83e90dae
+# %% ../nbs/15_resumable.ipynb #c6
 def reduced(device:torch.device, precision:str) -> AbstractContextManager:
     "Inside, reduced precision where 'bf16' or 'fp16' wants it."
     kind = {'bf16': torch.bfloat16, 'fp16': torch.float16}.get(precision)
@@ -51,7 +52,7 @@ def accuracy(
     shares = [100*o/n for o in counts]
     return list(zip(shares[::2], shares[1::2]))
 
-# %% ../nbs/15_resumable.ipynb #80d37629
+# %% ../nbs/15_resumable.ipynb #c10
 def ignore(event:Event) -> None:
     "An `emit` for those who want no record."
 
@@ -72,11 +73,12 @@ class Resumable:
         device:str|torch.device='cpu',
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
+        prefetch:int=2,                   # Batches that each of these loads ahead
         room_mb:float=0.,                 # For checkpoints at the ends of epochs besides the two newest; more of them where they are small
     ):
         self.config = self.asked = config
         self.data,self.folder,self.emit,self.control = data,Path(folder),emit,control or Control()
-        self.device,self.save_every,self.num_workers,self.room_mb = torch.device(device),save_every,num_workers,room_mb
+        self.device,self.save_every,self.num_workers,self.prefetch,self.room_mb = torch.device(device),save_every,num_workers,prefetch,room_mb
         self.ranks = Ranks.here()
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == 'fp16')
         self.warned:set[str] = set()
@@ -130,7 +132,7 @@ class Resumable:
     def batches_of(self, indices:Any, epoch:int, start:int) -> Batches:
         "This process's share of an epoch of some training images; None for all."
         return batches(self.data.train, indices, self.config.batch_size, seed=self.config.seed, epoch=epoch, start=start,
-                       rank=self.ranks.rank, world_size=self.ranks.world_size, num_workers=self.num_workers, pin_memory=self.device.type == 'cuda')
+                       rank=self.ranks.rank, world_size=self.ranks.world_size, num_workers=self.num_workers, prefetch=self.prefetch, pin_memory=self.device.type == 'cuda')
 
     def placed(self, images:Tensor, labels:Tensor) -> tuple[Tensor, Tensor]:
         "Images and labels on the device."

@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['Recorded', 'words', 'kind', 'kinds', 'block_name', 'columns', 'Box', 'boxes', 'differences', 'sketch', 'signs']
 
-# %% ../nbs/21_story.ipynb #9bbee6e9
+# %% ../nbs/21_story.ipynb #c3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Protocol
 
 from .arch import Architecture, Block
-from .events import (Changed, Continued, Cost, Epoch, Event, Failed, Finished, Paused, Removed, Resumed, SkipInserted, Started, Trained, TrainingEpoch, TrainingFinished, TrainingResumed,
+from .events import (Changed, Continued, Cost, DetectionEpoch, DetectionFinished, Epoch, Event, Failed, Finished, Paused, Removed, Resumed, SkipInserted, Started, Trained, TrainingEpoch, TrainingFinished, TrainingResumed,
                                   TrainingStarted, Warned, WarmupReused)
 from .space import SKIP, Layer, SearchSpace, strongest
 
-# %% ../nbs/21_story.ipynb #f364b2c2
+# %% ../nbs/21_story.ipynb #c5
 class Recorded(Protocol):
     "What a view asks of a record."
     @property
@@ -44,6 +44,10 @@ class Recorded(Protocol):
     @property
     def trained(self) -> TrainingFinished|None: ...
     @property
+    def detection(self) -> Sequence[DetectionEpoch]: ...
+    @property
+    def detector(self) -> DetectionFinished|None: ...
+    @property
     def training_config(self) -> Mapping[str, Any]: ...
     @property
     def finished(self) -> Finished|None: ...
@@ -54,7 +58,7 @@ class Recorded(Protocol):
     def architecture(self, epoch:int|None=None) -> Architecture: ...
     def time(self, step:int) -> float: ...
 
-# %% ../nbs/21_story.ipynb #6a3e92cd
+# %% ../nbs/21_story.ipynb #c7
 @singledispatch
 def words(event:Event) -> str:
     "What happened, for a person; empty where it is only a number in a row."
@@ -92,8 +96,12 @@ def _(o): return f"epoch {o.epoch}: the training went on from the checkpoint of 
 def _(o): return f"epoch {o.epoch}: loss {o.loss:.3g}, accuracy {max(o.top1, o.top1_ema or 0):.4g}%"
 @_say(TrainingFinished)
 def _(o): return f"epoch {o.epoch}: {'the training was stopped' if o.reason == 'stopped' else 'trained'}, accuracy {o.top1:.4g}%"
+@_say(DetectionEpoch)
+def _(o): return f"epoch {o.epoch}: loss {o.loss:.3g}, AP {max(o.ap, o.ap_ema or 0):.4g}%"
+@_say(DetectionFinished)
+def _(o): return f"epoch {o.epoch}: {'the training was stopped' if o.reason == 'stopped' else 'trained'}, AP {o.ap:.4g}%, AP50 {o.ap50:.4g}%"
 
-# %% ../nbs/21_story.ipynb #7b0fa2a1
+# %% ../nbs/21_story.ipynb #c10
 def kind(block:Block) -> str:
     "What a block is, whatever its width."
     return 'skip' if block.kind == 'skip' else f'k{block.kernel}' + ' SE'*block.se
@@ -114,7 +122,7 @@ def columns(*spaces:SearchSpace) -> list[str]:
     "Every kind that the layers have, by kernel, with squeeze and excitation behind without; the skip last."
     return sorted({o for space in spaces for layer in space.layers for o in kinds(layer) if o != 'skip'}, key=lambda o: (int(o.split()[0][1:]), o)) + ['skip']
 
-# %% ../nbs/21_story.ipynb #1a9b1d72
+# %% ../nbs/21_story.ipynb #c13
 @dataclass(frozen=True)
 class Box:
     "One kind of block in a layer when an epoch is over."
@@ -165,7 +173,7 @@ def _lost(r:Recorded, l:int, name:str, lost:Sequence[Removed]) -> Box:
     width = 0 if name == 'skip' else max(r.width(l, o.block, o.epoch)[1] or c_in for o in lost)
     return Box(l, last.block, name, width, width, c_in, None, words(last))
 
-# %% ../nbs/21_story.ipynb #3687d01e
+# %% ../nbs/21_story.ipynb #c16
 def differences(
     here:Sequence[Box],
     there:Sequence[Box],
@@ -182,13 +190,13 @@ def differences(
 
 def _range(o:Box) -> str: return f'{o.small}' if o.small == o.large else f'{o.small} to {o.large}'
 
-# %% ../nbs/21_story.ipynb #ebd8dbbb
+# %% ../nbs/21_story.ipynb #c19
 def sketch(a:Architecture) -> str:
     "A network as text, a line per layer."
     def bar(b:Block) -> str: return '·' if b.kind == 'skip' else '▬'*max(1, round(b.hidden/b.c_in if b.hidden else 1))
     return '\n'.join(f'{l:>2} {bar(b):<8} {kind(b)}' for l,b in enumerate(a.blocks))
 
-# %% ../nbs/21_story.ipynb #3d868092
+# %% ../nbs/21_story.ipynb #c22
 def signs(
     record:Recorded,
     still:int=10,      # Epochs in which nothing moves

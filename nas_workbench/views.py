@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'SCALE', 'GHOST',
            'SHADES', 'describe', 'fig_words', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
-           'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_runs', 'Point', 'point', 'pareto',
-           'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'refresh']
+           'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_detection', 'fig_runs', 'Point', 'point',
+           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'refresh']
 
 # %% ../nbs/21_views.ipynb #c3
 from collections.abc import Iterable, Mapping, Sequence
@@ -412,22 +412,40 @@ def fig_entropy(record:Recorded) -> go.Figure:
     return fig.marks(r).figure('How undecided it is', alt, 380)
 
 # %% ../nbs/21_views.ipynb #c34
-def fig_training(record:Recorded) -> go.Figure:
-    "Loss, accuracy and learning rate of the training."
-    t,done = record.training,record.trained
-    fig,x = _stack(['loss', 'right, %', 'learning rate']),[o.epoch for o in t]
-    _curve(fig, 1, x, [o.loss for o in t], 'loss', BLUE, showlegend=False)
-    _curve(fig, 2, x, [o.top5 for o in t], 'top-5', SKY, '%')
-    _curve(fig, 2, x, [o.top1 for o in t], 'top-1', PINK, '%')
-    if any(o.top1_ema is not None for o in t): _curve(fig, 2, x, [o.top1_ema for o in t], 'top-1 of averaged weights', ORANGE, '%')
-    if done: fig.add('scatter', x=[done.epoch], y=_short([done.top1]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='kept', hovertemplate='kept: %{y:.4g}%<extra></extra>', row=2, col=1)
-    _curve(fig, 3, x, [o.lr for o in t], 'learning rate', GREEN, showlegend=False)
-    alt = 'The training of the network; none yet.' if not t else f"Over {len(t)} epochs of training: loss {_from_to(o.loss for o in t)}, top-1 {_from_to(o.top1 for o in t)}%, top-5 {_from_to(o.top5 for o in t)}%."
-    if done: alt += f" {_sentence([words(done)])}"
+def _fitting(
+    record:Recorded,
+    epochs:Sequence[Any],                        # With loss and lr
+    unit:str,                                    # Of the curves in the middle
+    curves:Iterable[tuple[str, str, list[float|None]]], # Name, colour, value by epoch
+    kept:tuple[int, float]|None,                 # Epoch and value of what is kept
+    alt:str,
+) -> go.Figure:
+    fig,x = _stack(['loss', unit, 'learning rate']),[o.epoch for o in epochs]
+    _curve(fig, 1, x, [o.loss for o in epochs], 'loss', BLUE, showlegend=False)
+    for name,colour,y in curves:
+        if not x or any(o is not None for o in y): _curve(fig, 2, x, y, name, colour, '%')
+    if kept: fig.add('scatter', x=[kept[0]], y=_short([kept[1]]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='kept', hovertemplate='kept: %{y:.4g}%<extra></extra>', row=2, col=1)
+    _curve(fig, 3, x, [o.lr for o in epochs], 'learning rate', GREEN, showlegend=False)
     fig.axes('x', range=[0, max([int(record.training_config.get('epochs', 1)), *x])*1.01])
     return fig.figure('How it was trained', alt, 480)
 
-# %% ../nbs/21_views.ipynb #c37
+def fig_training(record:Recorded) -> go.Figure:
+    "Loss, accuracy and learning rate of the training."
+    t,done = record.training,record.trained
+    alt = 'The training of the network; none yet.' if not t else f"Over {len(t)} epochs of training: loss {_from_to(o.loss for o in t)}, top-1 {_from_to(o.top1 for o in t)}%, top-5 {_from_to(o.top5 for o in t)}%."
+    if done: alt += f" {_sentence([words(done)])}"
+    curves:list[tuple[str, str, list[float|None]]] = [('top-5', SKY, [o.top5 for o in t]), ('top-1', PINK, [o.top1 for o in t]), ('top-1 of averaged weights', ORANGE, [o.top1_ema for o in t])]
+    return _fitting(record, t, 'right, %', curves, (done.epoch, done.top1) if done else None, alt)
+
+def fig_detection(record:Recorded) -> go.Figure:
+    "Loss, COCO's scores and learning rate of the training of a detector."
+    t,done = record.detection,record.detector
+    alt = 'The training of the detector; none yet.' if not t else f"Over {len(t)} epochs of training: loss {_from_to(o.loss for o in t)}, AP {_from_to(o.ap for o in t)}%, AP50 {_from_to(o.ap50 for o in t)}%."
+    if done: alt += f" {_sentence([words(done)])}"
+    curves:list[tuple[str, str, list[float|None]]] = [('AP50', SKY, [o.ap50 for o in t]), ('AP', PINK, [o.ap for o in t]), ('AP of averaged weights', ORANGE, [o.ap_ema for o in t])]
+    return _fitting(record, t, 'found, %', curves, (done.epoch, done.ap) if done else None, alt)
+
+# %% ../nbs/21_views.ipynb #c39
 def fig_runs(records:Sequence[Recorded]) -> go.Figure:
     "Latency, accuracy and size of several runs over epochs."
     fig,told = _stack(['latency, µs', 'top-1, %', 'parameters, M']),[]
@@ -440,7 +458,7 @@ def fig_runs(records:Sequence[Recorded]) -> go.Figure:
     fig.axes('x', range=[0, max([1, *map(_total, records)])*1.01])
     return fig.figure('Runs side by side', f"{len(records)} runs. " + _sentence(told), 520)
 
-# %% ../nbs/21_views.ipynb #c40
+# %% ../nbs/21_views.ipynb #c42
 @dataclass(frozen=True)
 class Point:
     "A network in a comparison."
@@ -511,7 +529,7 @@ def fig_fronts(
     _latencies(fig, [o for points in groups.values() for o in points], unit)
     return fig.figure(title, f"Networks by latency and accuracy, better is up and to the left. {'. '.join(told)}.", 460)
 
-# %% ../nbs/21_views.ipynb #c45
+# %% ../nbs/21_views.ipynb #c47
 @dataclass(frozen=True)
 class Timed:
     "The latency of a network as it was predicted, and as the device says."
@@ -541,7 +559,7 @@ def fig_measured(
     fig.axes('x', title_text=f'measured, {unit}', range=[0, most]).axes('y', title_text=f'predicted, {unit}', range=[0, most])
     return fig.figure(title, alt, 400)
 
-# %% ../nbs/21_views.ipynb #c48
+# %% ../nbs/21_views.ipynb #c50
 def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
     return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
 

@@ -1,7 +1,6 @@
 "Latencies end to end: random blocks on every runtime that is here, random tables, random machines."
 import os
 import random
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +20,7 @@ from nas_workbench.costs.table import About, Entry, LatencyTable, read_table, wr
 from nas_workbench.network import build_network
 from nas_workbench.runtime.base import Plan, Settings, Timing, time_runs
 from nas_workbench.runtime.onnx import block_graph, network_graph
+from nas_workbench.runtime.tensorrt import find_trtexec
 from nas_workbench.space import PRESETS, space
 
 QUICK = Plan(warmup=1, warm_us=0, least=4, most=8)
@@ -77,7 +77,7 @@ def test_tensorrt_on_a_gpu(precision, tol):
     for k in blocks('prunet', 3): agrees(runtime, lively(build_block(k.block)), lambda o, w, k=k: block_graph(k.block, k.resolution, o, w), (k.block.c_in, k.resolution, k.resolution), tol)
 
 @needs_gpu
-@pytest.mark.skipif(not shutil.which('trtexec'), reason='there is no program trtexec here')
+@pytest.mark.skipif(not find_trtexec(), reason='there is no program trtexec here')
 def test_trtexec_on_a_gpu():
     runtime = open_runtime('trtexec', Settings(precision='fp16'))
     k = blocks('prunet', 1)[0]

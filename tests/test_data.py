@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from nas_workbench.data import Images, Shapes, Tensors, batches, dataset, split
+from nas_workbench.batches import Images, batches, split
+from nas_workbench.data import Shapes, Tensors, dataset
 from nas_workbench.shapes import bits, uniforms
 
 few = settings(max_examples=30, deadline=None)

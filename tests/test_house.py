@@ -25,12 +25,14 @@ MAP = '''
 1 | network          | 0 blocks
 1 | prunode          | 0 blocks
 1 | supernet         | 0 blocks prunode network
-1 | data             | shapes
+1 | batches          | shapes
+1 | sources          | shapes
+1 | data             | shapes batches sources
 1 | loop             | 0
 1 | machine          |
 1 | checkpoint       | files
 1 | control          | 0 loop
-1 | resumable        | 0 data loop machine checkpoint control
+1 | resumable        | 0 batches data loop machine checkpoint control
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base
@@ -80,7 +82,8 @@ MAP = '''
 5 | cli_latency      | 0 1 2 3 4
 5 | cli_report       | 0 1 2 3 4
 5 | cli_deploy       | 0 1 2 3 4
-5 | cli_detect       | 0 1 2 3 4
+5 | detected         | 0 1 2 3
+5 | cli_detect       | 0 1 2 3 4 detected
 5 | cli_train        | 0 1 2 3 4 job
 5 | cli_sweep        | 0 1 2 3 4 engines
 5 | cli              | 0 1 2 3 4 5

@@ -17,7 +17,7 @@ pytest.importorskip('jinja2', reason='reports need the extra lab')
 from lab import Browser
 
 from nas_workbench.arch import Architecture
-from nas_workbench.events import Cost, Epoch, Failed, Finished, Resumed, Saved, TrainingEpoch, TrainingFinished, TrainingStarted
+from nas_workbench.events import Cost, DetectionEpoch, DetectionFinished, Epoch, Failed, Finished, Resumed, Saved, TrainingEpoch, TrainingFinished, TrainingStarted
 from nas_workbench.record import Recorder, follow, read
 from nas_workbench.report import write_report
 from nas_workbench.run_page import describe_run, load_run, packed
@@ -238,6 +238,22 @@ def test_every_figure_is_drawn(run, tab):
     for n in range(4): tab.mouse.move(box['x'] + n, box['y'] + 2)
     tab.wait_for_selector('#run-losses .hoverlayer .hovertext')
     assert 'epoch' in tab.locator('#run-losses .hoverlayer').text_content()
+
+def test_a_detector_and_a_training_by_itself(tmp_path, tab):
+    from PIL import Image
+    a = read(DATA).found
+    for name,events,job in (('detector', [DetectionEpoch(9*e, e, .1, 2/e, 20.*e, 40.*e, None, 3., 12.) for e in (1, 2)] + [DetectionFinished(18, 2, 'done', 40., 80., 35.)], dict(network='runs/one', data='boxes')),
+                            ('training', [*trained(a, 95.)][1:], dict(source='runs/one', data='digits'))):
+        folder = tmp_path/name
+        with Recorder(folder) as emit:
+            for o in (TrainingStarted(0, {'epochs': 2}, a.to_json(), {'torch': '0'}), *events): emit(o)
+        (folder/'config.json').write_text(json.dumps(dict(job=job)))
+        if name == 'detector': Image.new('RGB', (64, 32)).save(folder/'found.jpg')
+        (folder/'architecture.json').write_text(a.to_json())
+        show(tab, write_report(folder))
+        assert tab.locator('.kind').inner_text().lower() == f'a {name}' and tab.locator('#run-training .js-plotly-plot, #run-training.js-plotly-plot').count() == 1
+        assert f"nwb {'detect' if name == 'detector' else 'train'} runs/one" in tab.locator('.command pre').inner_text()
+        assert name == 'training' or tab.locator('#pictures img').evaluate('o => o.naturalWidth') == 64
 
 def test_a_sweep_is_alive(sweep, tab):
     show(tab, sweep/'report.html')

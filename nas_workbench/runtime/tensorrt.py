@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TrtexecLog', 'parse_log', 'gpu_median_us', 'parse_times', 'built_precision', 'precision_flags', 'TrtexecCompiled',
-           'TrtexecRuntime', 'TensorRtCompiled', 'TensorRtRuntime']
+           'find_trtexec', 'TrtexecRuntime', 'TensorRtEngine', 'TensorRtCompiled', 'TensorRtRuntime']
 
 # %% ../../nbs/runtime/04_tensorrt.ipynb #c3
 import json
@@ -37,17 +37,16 @@ def _version(digits:str) -> str:
     major,minor,patch = (digits[0], digits[1], digits[2:]) if n == 0 else (digits[:-4], digits[-4:-2], digits[-2:])
     return '.'.join(str(int(o)) for o in (major, minor, patch))
 
-_STAMP = re.compile(r'^\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] \[(?P<level>[A-Z])\] ?(?P<text>.*)')
+_STAMP = re.compile(r'^\s*(\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] )?\[(?P<level>[A-Z])\] ?(?P<text>.*)')
 _SUMMARY = re.compile(r'^(?P<name>[A-Z][\w0-9 -]*?): (?P<figures>min = .*)')
 
 def _reason(lines:list[str]) -> str|None:
-    "The error that says most: the node that could not be parsed with the complaint under it, or else the first error."
-    errors:list[str] = []
-    for i,line in enumerate(lines):
-        m = _STAMP.match(line)
-        if m and m['level'] == 'E': errors.append(' '.join([m['text'], *_unstamped(lines[i+1:])]))
-    best = next((o for o in errors if 'Invalid Node' in o or 'UNSUPPORTED_NODE' in o), None) or next((o for o in errors if 'Error[' in o or 'Error Code' in o), None) or (errors[0] if errors else None)
-    return re.sub(r'\s+', ' ', re.sub(r'^\[TRT\] |parsers/onnx/|\bERROR: ', '', best)).strip() if best else None
+    "The errors that say most: the node that could not be parsed with the complaint under it, or else the first error of the library, or else the first."
+    errors = [' '.join([m['text'], *_unstamped(lines[i+1:])]) for i,line in enumerate(lines) if (m := _STAMP.match(line)) and m['level'] in 'EF']
+    def first(*words:str) -> list[str]: return [o for o in errors if any(w in o for w in words)][:1]
+    complaint = first('ERROR: ')
+    best = (first('While parsing node') + complaint if complaint else []) or first('Error[', 'Error Code') or errors[:1]
+    return re.sub(r'\s+', ' ', re.sub(r'\[TRT\] |(parsers/onnx/)?\b\w+\.cpp:\d+:? |\bERROR: |In function \w+: ', '', ' '.join(best))).strip() or None
 
 def _unstamped(lines:list[str]) -> list[str]:
     "What follows up to the next stamped line: an error may run over several."
@@ -99,7 +98,8 @@ def built_precision(
     for o in layers:
         if not isinstance(o, dict): raise ValueError("the layer information names layers only: build the engine with detailed profiling verbosity")
         for out in o.get('Outputs', []):
-            said = str(out.get('Format/Datatype', out.get('Datatype', '')))
+            fields = {k.lower(): str(v) for k,v in out.items()}
+            said = next((fields[k] for k in ('datatype', 'format/datatype', 'format') if k in fields), '')
             for kind,words in {'fp16': ('FP16', 'Half', 'HALF'), 'fp32': ('FP32', 'Float', 'FLOAT'), 'bf16': ('BF16', 'BFloat', 'BFLOAT'), 'int8': ('INT8', 'Int8')}.items():
                 if any(re.search(rf'\b{w}', said) for w in words): found.add(kind)
     if not found: raise ValueError("the layer information says nothing about precision: build the engine with detailed profiling verbosity")
@@ -108,13 +108,17 @@ def built_precision(
 # %% ../../nbs/runtime/04_tensorrt.ipynb #c15
 def precision_flags(major:int, precision:str) -> list[str]:
     "How a version is told to keep to the precision of the graph."
+    exact = [] if _offered(precision) == 'fp16' else ['--noTF32']  # TF32 is on by default, and no description of layers shows it
+    if major >= 11: return exact  # always strongly typed, and the old flags are gone
+    if major == 10: return ['--stronglyTyped', *exact]
+    return exact or ['--fp16', '--inputIOFormats=fp16:chw', '--outputIOFormats=fp16:chw']
+
+def _offered(precision:str) -> str:
     if precision not in ('fp32', 'fp16'): raise ValueError(f"precision is {precision!r}: engines are built here in fp32 or fp16")
-    if major >= 11: return []  # always strongly typed, and the old flags are gone
-    if major == 10: return ['--stronglyTyped']
-    return ['--fp16', '--inputIOFormats=fp16:chw', '--outputIOFormats=fp16:chw'] if precision == 'fp16' else ['--noTF32']
+    return precision
 
 def _accept(asked:str, built:str, where:str) -> str:
-    "A weakly typed engine may keep some layers in fp32; one without any fp16 is refused."
+    "An engine of fp16 may keep some layers in fp32, and says so; one without any fp16 is refused."
     if not (asked == 'fp16' and built == 'fp16+fp32'): check_precision(asked, built, where)
     return built
 
@@ -125,7 +129,7 @@ class TrtexecCompiled:
         self.times:list[float] = []
         self.shape = (runtime.settings.batch, *shape)
         self.at('model.onnx').write_bytes(model)
-        self._call(f"--onnx={self.at('model.onnx')}", f"--saveEngine={self.at('engine')}", '--profilingVerbosity=detailed', f"--exportLayerInfo={self.at('layers.json')}",
+        self._call(f"--onnx={self.at('model.onnx')}", f"--saveEngine={self.at('engine')}", runtime.detailed, f"--exportLayerInfo={self.at('layers.json')}",
                    *precision_flags(runtime.major, runtime.settings.precision))
         self.precision = _accept(runtime.settings.precision, built_precision(self.at('layers.json').read_text()), f'trtexec {runtime.version}')
 
@@ -157,17 +161,24 @@ class TrtexecCompiled:
         out = next(o for o in json.loads(self.at('output.json').read_text()) if o['name'] == 'output')
         return np.array(out['values'], np.float32).reshape([int(o) for o in out['dimensions'].split('x')])
 
+def find_trtexec(program:str='trtexec') -> str|None:
+    "Where the program is: on the path, or where NVIDIA's packages put it."
+    usual = Path('/usr/src/tensorrt/bin')/program
+    return shutil.which(program) or (str(usual) if usual.is_file() else None)
+
 class TrtexecRuntime:
     "TensorRT through its program."
     name,takes,where = 'trtexec','onnx','cuda:0'
     def __init__(self, settings:Settings=Settings(precision='fp16'), program:str='trtexec', seconds:float=1.):
-        found = shutil.which(program) or next((str(o) for o in (Path('/usr/src/tensorrt/bin/trtexec'),) if o.is_file()), None)
+        found = find_trtexec(program)
         if not found: raise ValueError(f"there is no program {program!r}: install TensorRT, or say where trtexec lies")
         self.settings,self.program,self.seconds = settings,found,seconds
-        self.version = parse_log(self._output('--help')).version
+        words = self._output('--help')
+        self.version = parse_log(words).version
+        self.detailed = '--profilingVerbosity=detailed' if '--profilingVerbosity' in words else '--nvtxMode=verbose'  # as 8.2 called it
         self.major = int(self.version.partition('.')[0])
         self.device = _gpu_name()
-        precision_flags(self.major, settings.precision)
+        _offered(settings.precision)
 
     def _output(self, *args:str) -> str:
         done = subprocess.run([self.program, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', timeout=3600, env=os.environ)
@@ -189,57 +200,83 @@ def _gpu_name() -> str:
     except (OSError, subprocess.CalledProcessError, IndexError): return 'NVIDIA GPU'
 
 # %% ../../nbs/runtime/04_tensorrt.ipynb #c21
-class TensorRtCompiled:
-    "An engine and an execution context, for one input shape."
-    def __init__(self, model:bytes, shape:tuple[int, int, int], settings:Settings):
+class TensorRtEngine:
+    "An engine built from an ONNX model, and in which precision it was built."
+    def __init__(self, model:bytes, precision:str):
         import tensorrt as trt
-        import torch
-        errors:list[str] = []
+        self.version,self.errors = trt.__version__,list[str]()
+        said = self.errors
         class Logger(trt.ILogger):
             def __init__(self) -> None: trt.ILogger.__init__(self)
             def log(self, severity:trt.ILogger.Severity, msg:str) -> None:
-                if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR): errors.append(msg)
+                if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR): said.append(msg)
         self.logger = Logger()
-        def failed(what:str) -> BuildError: return BuildError(f"TensorRT {trt.__version__} {what}: {' '.join(errors[0].split())[:300] if errors else 'it gives no reason'}")
         builder = trt.Builder(self.logger)
-        network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+        always = int(trt.__version__.partition('.')[0]) >= 11  # strongly typed: 11 ignores the flag
+        network = builder.create_network(0 if always else 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
         parser = trt.OnnxParser(network, self.logger)
         if not parser.parse(model):
-            errors[:0] = [parser.get_error(i).desc() for i in range(parser.num_errors)]
-            raise failed('cannot parse the ONNX model')
+            self.errors[:0] = [parser.get_error(i).desc() for i in range(parser.num_errors)]
+            raise self.failed('cannot parse the ONNX model')
         config = builder.create_builder_config()
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+        if precision == 'fp32': config.clear_flag(trt.BuilderFlag.TF32)
         plan = builder.build_serialized_network(network, config)
-        if plan is None: raise failed('cannot build an engine')
-        self.trt_runtime = trt.Runtime(self.logger)
-        engine = self.trt_runtime.deserialize_cuda_engine(plan)
-        if engine is None: raise failed('cannot load the engine that it built')
+        if plan is None: raise self.failed('cannot build an engine')
+        self.runtime = trt.Runtime(self.logger)
+        engine = self.runtime.deserialize_cuda_engine(plan)
+        if engine is None: raise self.failed('cannot load the engine that it built')
+        self.precision = _accept(precision, built_precision(engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)), f'TensorRT {self.version}')
         context = engine.create_execution_context()
-        if context is None: raise failed('cannot run the engine that it built')
+        if context is None: raise self.failed('cannot make room to run the engine')
         self.engine,self.context = engine,context
-        built = built_precision(self.engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON))
-        self.precision = _accept(settings.precision, built, f'TensorRT {trt.__version__}')
-        dtype = {'fp16': torch.float16, 'fp32': torch.float32}[settings.precision]
-        self.x = torch.randn(settings.batch, *shape, device='cuda').to(dtype)
-        self.y = torch.empty(tuple(self.engine.get_tensor_shape('output')), device='cuda', dtype=dtype)
-        if tuple(self.engine.get_tensor_shape('input')) != tuple(self.x.shape):
-            raise BuildError(f"the ONNX model takes an input of {tuple(self.engine.get_tensor_shape('input'))} but {tuple(self.x.shape)} was asked for: build it for that shape")
-        for name,tensor in (('input', self.x), ('output', self.y)): self.context.set_tensor_address(name, tensor.data_ptr())
-        self.stream = torch.cuda.Stream()
-        self.start,self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        self.stream.wait_stream(torch.cuda.current_stream())
+        self.errors.clear()  # what was logged on the way to an engine is no reason of what fails later
 
-    def _enqueue(self) -> None:
-        if not self.context.execute_async_v3(self.stream.cuda_stream): raise RuntimeError("TensorRT did not run the engine: look at what it logged")
+    def failed(self, what:str) -> BuildError:
+        "What went wrong, with the first error that was logged."
+        return BuildError(f"TensorRT {self.version} {what}: {' '.join(self.errors[0].split())[:300] if self.errors else 'it gives no reason'}")
+
+    def shape(self, name:str) -> tuple[int, ...]:
+        "Of the input or the output."
+        return tuple(self.engine.get_tensor_shape(name))
+
+    def bind(self, name:str, address:int) -> None:
+        "Where a tensor lies on the GPU."
+        if not self.context.set_tensor_address(name, address): raise self.failed(f'takes no tensor {name!r}')
+
+    def enqueue(self, stream:int) -> None:
+        "Start a run on a stream."
+        if not self.context.execute_async_v3(stream): raise RuntimeError(self.failed('did not run the engine'))
 
     def plan(self) -> bytes:
         "The engine, as it is stored."
         return bytes(self.engine.serialize())
 
+# %% ../../nbs/runtime/04_tensorrt.ipynb #c23
+class TensorRtCompiled:
+    "An engine with its buffers on the GPU, for one input shape."
+    def __init__(self, model:bytes, shape:tuple[int, int, int], settings:Settings):
+        import torch
+        self.engine = TensorRtEngine(model, settings.precision)
+        self.precision = self.engine.precision
+        dtype = {'fp16': torch.float16, 'fp32': torch.float32}[settings.precision]
+        self.x = torch.randn(settings.batch, *shape, device='cuda').to(dtype)
+        if self.engine.shape('input') != tuple(self.x.shape):
+            raise BuildError(f"the ONNX model takes an input of {self.engine.shape('input')} but {tuple(self.x.shape)} was asked for: build it for that shape")
+        self.y = torch.empty(self.engine.shape('output'), device='cuda', dtype=dtype)
+        for name,tensor in (('input', self.x), ('output', self.y)): self.engine.bind(name, tensor.data_ptr())
+        self.stream = torch.cuda.Stream()
+        self.start,self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        self.stream.wait_stream(torch.cuda.current_stream())
+
+    def plan(self) -> bytes:
+        "The engine, as it is stored."
+        return self.engine.plan()
+
     def sample(self) -> float:
         "GPU compute time of a run, microseconds."
         self.start.record(self.stream)
-        self._enqueue()
+        self.engine.enqueue(self.stream.cuda_stream)
         self.end.record(self.stream)
         self.end.synchronize()
         return self.start.elapsed_time(self.end)*1e3
@@ -249,7 +286,7 @@ class TensorRtCompiled:
         import torch
         self.x.copy_(torch.from_numpy(x))
         self.stream.wait_stream(torch.cuda.current_stream())
-        self._enqueue()
+        self.engine.enqueue(self.stream.cuda_stream)
         self.stream.synchronize()
         return self.y.float().cpu().numpy()
 
@@ -261,7 +298,7 @@ class TensorRtRuntime:
         import torch
         if int(trt.__version__.partition('.')[0]) < 10: raise ValueError(f"TensorRT {trt.__version__} is older than 10: use its program, runtime trtexec")
         if not torch.cuda.is_available(): raise ValueError("TensorRT is installed but torch sees no GPU here: use a machine with a GPU and torch for CUDA, or runtime trtexec")
-        precision_flags(10, settings.precision)
+        _offered(settings.precision)
         self.settings,self.version,self.device = settings,trt.__version__,torch.cuda.get_device_name(0)
 
     def compile(self, source:bytes, shape:tuple[int, int, int]) -> TensorRtCompiled:

@@ -43,7 +43,7 @@ class SearchConfig(Recipe):
     strategy: str = 'gradient'   # gradient: the paper. random: train the weights alone, draw networks, keep the best (a baseline)
     draws: int = 64              # Networks that the random strategy draws
     augment: str = 'none'        # What happens to training images: none, light, paper, or timm's name
-    classes: float|None = None   # Share of the data set's classes to search on, at random; None: all of them
+    classes: float|None = None   # Of the data set's classes how many to search on, at random: a number, or a share; None: all of them
     seed: int = 0
 
     def __post_init__(self):
@@ -55,7 +55,8 @@ class SearchConfig(Recipe):
         self.whole(1, 'epochs', 'accumulate', 'draws')
         self.whole(2, 'batch_size')
         if self.batch_size % self.accumulate: raise ValueError(f"a batch of {self.batch_size} cannot be computed in {self.accumulate} equal parts: use a divisor")
-        if self.classes is not None: self.between(0, 1, 'classes')
+        n = self.classes
+        if n is not None and (isinstance(n, bool) or not isinstance(n, (int, float)) or not (0 < n < 1 or (n >= 2 and n == int(n)))): raise ValueError(f"classes is {n!r}: use a whole number from 2 up, or a share such as 0.1")
         for name,known in (('precision', ('float32', 'bf16', 'fp16')), ('skips', ('late', 'first', 'none')), ('strategy', ('gradient', 'random'))): self.among(known, name)
         threshold(self.epochs, warmup=self.warmup, total=self.epochs)  # warm-up longer than the search
 

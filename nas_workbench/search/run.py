@@ -94,9 +94,10 @@ class Search(Resumable):
         device:str|torch.device='cpu',
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
+        prefetch:int=2,                   # Batches that each of these loads ahead
         room_mb:float=0.,                 # For checkpoints at the ends of epochs besides the two newest; more of them where they are small
     ):
-        super().__init__(config, data, folder, emit, control, device, save_every, num_workers, room_mb)
+        super().__init__(config, data, folder, emit, control, device, save_every, num_workers, prefetch, room_mb)
         self.space,self.table,self.warmups = space,table,Path(warmups) if warmups else None
         self.check(config)
         check_data(config, space, data)

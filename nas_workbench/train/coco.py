@@ -21,7 +21,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..data import PREPARED, SMALL, DataSource, Images, Listing, one_by_one
+from ..batches import Images, one_by_one
+from ..data import PREPARED, SMALL, DataSource
+from ..sources import Listing
 from ..extras import need
 from ..files import write_whole
 from ..shapes import IMAGE, uniforms

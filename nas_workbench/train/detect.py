@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..arch import Architecture
-from ..data import batches
+from ..batches import batches
 from ..events import DetectionEpoch, DetectionFinished
 from ..extras import need
 from ..loop import Loop
@@ -160,8 +160,8 @@ class Detecting(Fit):
 
     def loss(self, x:Tensor, y:Tensor) -> Tensor: return self.criterion(*self.net(x), *self.labeler.batch_label_anchors(y[...,:4], y[...,4]))[0]
 
-    def scores(self) -> list[Scores]:
-        "Of the weights, then of the averaged ones where there are any."
+    def score(self) -> list[Scores]:
+        "COCO's."
         c = self.config
         found = [evaluate_detector(o, self.data, c.batch_size, device=self.device, precision=c.precision, num_workers=self.num_workers, ranks=self.ranks) for o in self.nets()]
         self.net.train()

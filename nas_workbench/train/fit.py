@@ -92,8 +92,9 @@ class Fit(Resumable):
         start:Mapping[str, Tensor]|None=None,  # Weights to begin with, such as the SuperNet's; None: fresh ones
         save_every:int=200,               # Steps from one checkpoint to the next; one follows every epoch anyway
         num_workers:int=0,                # Processes that load images
+        prefetch:int=2,                   # Batches that each of these loads ahead
     ):
-        super().__init__(config, data, folder, emit, control, device, save_every, num_workers)
+        super().__init__(config, data, folder, emit, control, device, save_every, num_workers, prefetch)
         self.architecture = architecture
         self.check_data()
         self.check_parts()
@@ -106,6 +107,7 @@ class Fit(Resumable):
         self.steps = len(self.batches_of(None, 1, 0))
         self.configured()
         self.sum = 0.  # of an epoch's losses
+        self.scored:tuple[int, list[Any]]|None = None  # the step of the last scores, and these
         self.times:list[float] = []
 
     # -- what each kind says of itself ----------------------------------------------------------------------------
@@ -118,6 +120,9 @@ class Fit(Resumable):
         raise NotImplementedError
     def loss(self, x:Tensor, y:Tensor) -> Tensor:
         "Of a part of a batch."
+        raise NotImplementedError
+    def score(self) -> list[Any]:
+        "On held-back data: of the weights, then of the averaged ones where there are any."
         raise NotImplementedError
     def ended(self, loop:Loop, seconds:float, ms:float) -> Event:
         "What is recorded at the end of an epoch."
@@ -187,7 +192,7 @@ class Fit(Resumable):
     def restore(self, c:Checkpoint) -> tuple[int, int, int]:
         if self.start not in (None, c.state['start']):
             raise ValueError(f"{self.folder.name} holds the checkpoints of a training that began with {'other' if c.state['start'] else 'fresh'} weights: use another folder, or leave `start` out to go on with it")
-        self.sum,self.start = c.state['sum'],c.state['start']
+        self.sum,self.start,self.scored = c.state['sum'],c.state['start'],None
         return super().restore(c)
 
     def begin(self) -> tuple[int, int, int]:
@@ -201,6 +206,11 @@ class Fit(Resumable):
     def run(self) -> Any:
         "Train to the end, or until stopped; goes on from the newest checkpoint in the folder."
         with claim(str(self.device), f'a {self.what}'): return super().run()
+
+    def scores(self) -> list[Any]:
+        "What `score` says of the weights as they are now; asked once a step, as it takes long."
+        if self.scored is None or self.scored[0] != self.loop.step: self.scored = self.loop.step,self.score()
+        return self.scored[1]
 
     def check_finite(self, loop:Loop) -> None:
         "Raise when a weight is no number."

@@ -75,7 +75,7 @@ class Training(Fit):
         return (1-c.teach)*loss + c.teach*distillation(scores, self.teacher(x, self.data.preparation), c.temperature) if self.teacher else loss
 
     def score(self) -> list[tuple[float, float]]:
-        "top-1 and top-5 on held-back data, percent: of the weights, then of the averaged ones where there are any."
+        "top-1 and top-5, percent."
         nets = self.nets()
         for o in nets: o.eval()
         found = self.accuracy(*nets)
@@ -83,12 +83,12 @@ class Training(Fit):
         return found
 
     def ended(self, loop:Loop, seconds:float, ms:float) -> TrainingEpoch:
-        plain,*averaged = self.score()
-        return TrainingEpoch(loop.step, loop.epoch, self.opt.param_groups[0]['lr'], self.sum/self.steps, *plain, averaged[0][0] if averaged else None, seconds, ms)
+        (top1, top5),*averaged = self.scores()
+        return TrainingEpoch(loop.step, loop.epoch, self.opt.param_groups[0]['lr'], self.sum/self.steps, top1, top5, averaged[0][0] if averaged else None, seconds, ms)
 
     def kept(self) -> Trained:
         self.check_finite(self.loop)
         self.agree_on_norms()  # stopped in the middle of an epoch they may still differ
-        top1,top5 = self.score()[-1]
+        top1,top5 = self.scores()[-1]
         self.emit(TrainingFinished(self.loop.step, min(self.loop.epoch, self.config.epochs), self.reason, top1, top5))
         return Trained(self.nets()[-1].eval(), top1, top5, self.reason)
