@@ -160,7 +160,7 @@ def search_command(
     out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
     resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
     root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
-    download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
+    download: Annotated[bool, typer.Option('--download', help='Let torch/, hfds/ and teachers download what is missing.')] = False,
     skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
     classes: Annotated[float, typer.Option(help="Classes to search on, a number or a share; the preset's by default.")] = 0.,
     augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',

@@ -31,7 +31,7 @@ class Wanted:
     teacher_weights: str = ''       # A checkpoint of it
     start: str = ''                 # Weights to begin with; '': fresh ones
     root: str = ''                  # Where data sets lie
-    download: bool = False          # Let torch/ and hfds/ download what is missing
+    download: bool = False          # Let torch/, hfds/ and teachers download what is missing
     skip_broken: bool = False       # Leave out images that cannot be read
     augment: str = ''               # What happens to images to learn from; '': as the preset says
     cache: str = 'auto'             # Whether decoded images stay in memory: auto, always or never
@@ -122,7 +122,7 @@ def train(
     table,runtime = timing_of(wanted, a, job)
     with several(wanted.device) as ranks:
         start = weights_of(wanted.start) if wanted.start else None
-        guide = teacher(wanted.teacher, wanted.teacher_weights or None, classes=data.classes if wanted.teacher_weights else None, device=wanted.device) if wanted.teacher else None
+        guide = teacher(wanted.teacher, wanted.teacher_weights or None, classes=data.classes if wanted.teacher_weights else None, device=wanted.device, download=wanted.download) if wanted.teacher else None
         t = Training(recipe, a, data, '', device=wanted.device, start=start, num_workers=wanted.workers, prefetch=wanted.prefetch, teacher=guide)
         folder = ranks.first(lambda: claim_folder(Path(out_dir) if out_dir else _new(wanted), asdict(wanted), dict(training=asdict(recipe), data=data.fingerprint()), resume, FREE))
         first = ranks.rank == 0
@@ -169,7 +169,7 @@ def train_command(
     teacher_weights: Annotated[str, typer.Option(help='A checkpoint of it.')] = '',
     start: Annotated[str, typer.Option(help='Begin with these weights: a run folder, or its network.safetensors.')] = '',
     root: Root = '',
-    download: Annotated[bool, typer.Option('--download', help='Let torch/ and hfds/ download what is missing.')] = False,
+    download: Annotated[bool, typer.Option('--download', help='Let torch/, hfds/ and teachers download what is missing.')] = False,
     skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
     augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',
     cache: Annotated[str, typer.Option(help='Decoded images in memory: auto, always or never.')] = 'auto',

@@ -145,7 +145,7 @@ def checked(job:Job) -> Ready:
     whole = images(augment=recipe.augment, crop_pct=recipe.crop_pct, **every) if recipe else part if config.classes is None or every else images()
     n = whole.classes
     if whole.fingerprint() == part.fingerprint(): whole = part  # kept once
-    master = teacher_named(job.teacher, job.teacher_weights or None, classes=n if job.teacher_weights else None, device=job.device) if job.teacher and recipe else None
+    master = teacher_named(job.teacher, job.teacher_weights or None, classes=n if job.teacher_weights else None, device=job.device, download=job.download) if job.teacher and recipe else None
     if master: master.check(n, whole.channels)
     folder = Path(job.out_dir) if job.out_dir else new_folder(Path('runs'), s.name, config)
     ready = Ready(job, config, recipe, s if n == s.classes else replace(s, classes=n), part, whole, master, runtime, folder)
@@ -411,7 +411,7 @@ def about_files(folder:Path) -> str:
     names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.')
     return _table(('file', 'what it is'), [(f'`{folder/o}`', FILES.get(o, '')) for o in names])
 
-# %% ../nbs/40_job.ipynb #c34
+# %% ../nbs/40_job.ipynb #c36
 class _Until(Callback):
     "Ends a search behind its warm-up; after everything else."
     order = 12

@@ -41,7 +41,7 @@ class Job:
     out_dir: str = _asked('', "The run folder; '': a new one in runs/")
     resume: bool = _asked(False, 'Go on with the run in out_dir')
     root: str = _asked('', "Folder that torch/ and hfds/ keep their sets in, or that a data set's path starts from")
-    download: bool = _asked(False, 'Let torch/ and hfds/ download what is missing')
+    download: bool = _asked(False, 'Let torch/, hfds/ and teachers download what is missing')
     skip_broken: bool = _asked(False, 'Leave out images that cannot be read')
     classes: float = _asked(0., 'What is searched on: a number of classes, or a share of them such as 0.1; 0: as the preset says')
     augment: str = _asked('', "What happens to images to learn from: none, light, paper, retrain, or timm's name; '': as the preset says")

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..data import Preparation
+from ..sources import offline
 from ..extras import UnknownName
 from ..zoo import TABLE4
 
@@ -75,6 +76,7 @@ def teacher(
     classes:int|None=None,        # That the checkpoint tells apart, if not those of the published weights
     resolution:int|None=None,     # Of the images it is shown; its own by default
     device:str|torch.device='cpu',
+    download:bool=False,          # Fetch published weights that are not on this machine
 ) -> Teacher:
     "The teacher of this name."
     row,name = TEACHERS.get(str(source).lower()),str(source)
@@ -86,9 +88,10 @@ def teacher(
     if file and not file.is_file(): raise FileNotFoundError(f"there are no weights {file} for the teacher {name}: give a checkpoint of it")
     if classes is not None: made['num_classes'] = classes
     net:Any
-    try: net = timm.create_model(**made, **(dict(checkpoint_path=str(file)) if file else dict(pretrained=True)))
+    try:
+        with offline(not download): net = timm.create_model(**made, **(dict(checkpoint_path=str(file)) if file else dict(pretrained=True)))
     except Exception as e:  # timm, torch and the hub raise what they like
-        raise ValueError(f"the teacher {name} cannot be had ({' '.join(str(e).split())[:160]}): give a checkpoint of it that lies on this machine") from None
+        raise ValueError(f"the teacher {name} cannot be had ({' '.join(str(e).split())[:160]}): give a checkpoint of it that lies on this machine, or let its weights be downloaded") from None
     cfg = net.pretrained_cfg
     side = resolution or (row.teacher_resolution if row else cfg['input_size'][-1])
     channels = next((o.in_channels for o in net.modules() if isinstance(o, nn.Conv2d)), cfg['input_size'][0])
