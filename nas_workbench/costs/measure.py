@@ -407,8 +407,8 @@ def measure_table(
         try: old.check(**now.what())
         except ValueError as e: raise ValueError(f"{file} is there already: {e}; name another file or remove this one") from None
         if not old.missing(space.latency_keys()) and (old.calibrated or not networks): return old
-    log = Journal(file.with_suffix('.journal') if file else None, now)
     with claim(runtime.where, 'a measurement', alone=True):
+        log = Journal(file.with_suffix('.journal') if file else None, now)
         pulse = pulse_of(runtime, space, tolerance=limit)
         entries,noise = measure(space.latency_keys(), lambda k: pulse.timed(lambda: time_key(runtime, k, plan)), log, report=report, limit=limit, **kwargs)
         table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=noise), entries)
