@@ -532,6 +532,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'nas_workbench.engines.Watch.__init__': ('engines.html#watch.__init__', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.Watch.look': ('engines.html#watch.look', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.Watch.now': ('engines.html#watch.now', 'nas_workbench/engines.py'),
+                                       'nas_workbench.engines._knock': ('engines.html#_knock', 'nas_workbench/engines.py'),
+                                       'nas_workbench.engines._nobody': ('engines.html#_nobody', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.alone': ('engines.html#alone', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.asked': ('engines.html#asked', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.at_once': ('engines.html#at_once', 'nas_workbench/engines.py'),
