@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['carry', 'Statistics', 'Prunode', 'literal']
 
-# %% ../nbs/07_prunode.ipynb #791e1fe9
+# %% ../nbs/07_prunode.ipynb #c3
 from typing import Any, cast
 
 import torch
@@ -18,7 +18,7 @@ from .blocks import build_block
 from .masks import MaskState, settled, update_masks
 from .space import Choice
 
-# %% ../nbs/07_prunode.ipynb #8a76581b
+# %% ../nbs/07_prunode.ipynb #c6
 def _rows(h:Tensor) -> Tensor:
     "An image batch as a matrix (pixels, channels); free of copies in channels-last layout."
     return h.permute(0, 2, 3, 1).reshape(-1, h.shape[1])
@@ -55,7 +55,7 @@ class _Split(torch.autograd.Function):
         torch.mm(large.t(), x[:, s:], out=dw[:, s:])
         return _image(dx, ctx.shape), dw, None
 
-# %% ../nbs/07_prunode.ipynb #30a883a4
+# %% ../nbs/07_prunode.ipynb #c8
 class _Gated(torch.autograd.Function):
     "The projections of the first `s` hidden channels and of all, each channel weighed by a gate per image."
     @staticmethod
@@ -80,7 +80,7 @@ class _Gated(torch.autograd.Function):
         dw[:, :s] += torch.einsum('boc,bc->oc', e_s, g_s)
         return _image(dx, ctx.shape), dw, torch.einsum('boc,oc->bc', e_s, w[:, :s]), torch.einsum('boc,oc->bc', e_l, w), None
 
-# %% ../nbs/07_prunode.ipynb #dab873f3
+# %% ../nbs/07_prunode.ipynb #c12
 def carry(source:nn.Module, target:nn.Module) -> nn.Module:
     "Copy into every parameter and buffer of `target` the leading part of its namesake in `source`."
     have = source.state_dict()
@@ -209,7 +209,7 @@ class Prunode(nn.Module):
         norm.running_var.copy_(stats.running_var)
         return found
 
-# %% ../nbs/07_prunode.ipynb #72ac9b70
+# %% ../nbs/07_prunode.ipynb #c14
 def literal(node:Prunode, x:Tensor, p:Tensor) -> Tensor:
     "`node(x, p)` as two masked copies over all channels."
     b,kind,train = cast(Any, node.block),node.choice.block.kind,node.training

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Costs', 'Layer', 'Sample', 'gumbel', 'SuperNet', 'frozen_statistics']
 
-# %% ../nbs/09_supernet.ipynb #567fc2cb
+# %% ../nbs/09_supernet.ipynb #c3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from .prunode import Prunode, carry
 from .space import SKIP, Choice, SearchSpace, strongest
 from .space import Layer as LayerSpec
 
-# %% ../nbs/09_supernet.ipynb #049024ef
+# %% ../nbs/09_supernet.ipynb #c6
 class Costs(Protocol):
     "Anything that knows what a block costs where it stands."
     def latency(self, key:Key) -> float: ...
@@ -106,7 +106,7 @@ class Layer(nn.Module):
         node = self.node(i)
         return node.at(x, node.read_out()) if node else self.candidates[str(i)](x)
 
-# %% ../nbs/09_supernet.ipynb #43c94f49
+# %% ../nbs/09_supernet.ipynb #c8
 @dataclass(frozen=True)
 class Sample:
     "The shares of one forward pass."
@@ -254,10 +254,9 @@ class SuperNet(nn.Module):
             for i in o.ids:
                 if i not in wanted: self.remove(l, i)
 
-    def move_masks(self, progress:float, **constants:float) -> list[nn.Parameter]:
-        "Algorithm 1 for every Prunode; the weights that were reset."
-        nodes = [node for _,_,node in self.nodes()]
-        return [node.weight for node,weight in zip(nodes, self._weight().tolist()) if node.step(progress, weight, **constants)]
+    def move_masks(self, progress:float, **constants:float) -> None:
+        "Algorithm 1 for every Prunode."
+        for (_,_,node),weight in zip(self.nodes(), self._weight().tolist()): node.step(progress, weight, **constants)
 
     def extract(self, architecture:Architecture) -> nn.Module:
         "The plain network, with this net's weights; every block must still be in the search."
@@ -272,7 +271,7 @@ class SuperNet(nn.Module):
         carry(self.tail, net.tail)
         return net.train(self.training)
 
-# %% ../nbs/09_supernet.ipynb #e1110658
+# %% ../nbs/09_supernet.ipynb #c10
 @contextmanager
 def frozen_statistics(module:nn.Module) -> Iterator[None]:
     "Inside, batch norms use the batch but do not remember it."

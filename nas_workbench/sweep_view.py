@@ -32,7 +32,7 @@ def sweep_table(standings:Sequence[Standing]) -> str:
         share = 1. if o.state == 'done' else o.epoch/o.epochs if o.epochs else 0.
         loss = f'{o.loss:.3f}' if o.loss is not None else ''
         cells = (escape(o.name), f'{MARKS[o.state]} {o.state}', f'<progress value="{share:.3f}" style="width:7em" aria-label="{share:.0%}"></progress>', loss, escape(o.words()))
-        return ''.join(f'<td style="padding:2px 12px 2px 0;vertical-align:top{";text-align:right;font-variant-numeric:tabular-nums" if n == 3 else ""}">{c}</td>' for n,c in enumerate(cells))
+        return ''.join(f'<td style="padding:2px 12px 2px 0;vertical-align:top;text-align:{"right;font-variant-numeric:tabular-nums" if n == 3 else "left"}">{c}</td>' for n,c in enumerate(cells))
     head = ''.join(f'<th scope="col" style="padding:2px 12px 2px 0;text-align:{"right" if o == "loss" else "left"}">{o}</th>' for o in ('job', 'state', '', 'loss', ''))
     return f'<p>{escape(summary(standings))}</p><table><tr>{head}</tr>' + ''.join(f'<tr>{row(o)}</tr>' for o in standings) + '</table>'
 

@@ -500,6 +500,21 @@ def _latencies(fig:_Sheet, points:Sequence[Point], unit:str) -> None:
 
 def _named(points:Sequence[Point], unit:str) -> str: return '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in points)
 
+def _labels(named:Sequence[Point], every:Sequence[Point], letter:float=.015) -> list[tuple[Point, str]]: # And its side at the point
+    "Of names, each letter as wide as a share of the figure, those that do not stand on one another."
+    if not every: return []
+    (x0, x1),(y0, y1) = ((min(v), max(v)) for v in ([o.latency for o in every], [o.accuracy for o in every]))
+    taken:list[tuple[float, float, float]] = []
+    found = []
+    for o in named:
+        x,y,wide = (o.latency - x0)/(x1 - x0 or 1),(o.accuracy - y0)/(y1 - y0 or 1),letter*len(o.name)
+        side = 'left' if x < wide/2 else 'right' if x > 1 - wide/2 else 'center'
+        left = x - wide*{'left': 0, 'center': .5, 'right': 1}[side]
+        if any(left < b and a < left + wide and abs(y - v) < .08 for a,b,v in taken): continue
+        taken.append((left, left + wide, y))
+        found.append((o, side))
+    return found
+
 def fig_pareto(
     points:Sequence[Point],
     reference:Sequence[Point]=(), # Published networks, named in the figure
@@ -510,7 +525,9 @@ def fig_pareto(
     best,fig = pareto(points),_Sheet()
     _front(fig, best, BLUE, name='front')
     if points: _cloud(fig, points, 'found', unit, mode='markers', marker=dict(color=BLUE, size=9))
-    if reference: _cloud(fig, reference, 'reference', unit, mode='markers+text', marker=dict(color=ORANGE, size=9, symbol='diamond'), textposition='top center', textfont_size=10)
+    if reference: _cloud(fig, reference, 'reference', unit, mode='markers', marker=dict(color=ORANGE, size=9, symbol='diamond'))
+    for o,side in _labels(reference, [*points, *reference]):
+        fig.annotations.append(dict(x=o.latency, y=o.accuracy, text=escape(o.name), showarrow=False, xanchor=side, yanchor='bottom', yshift=5, font=dict(size=10)))
     _latencies(fig, [*points, *reference], unit)
     alt = f"{len(points)} networks by latency and accuracy, better is up and to the left. On the front: {_named(best, unit) or 'none yet'}."
     if reference: alt += f' For reference: {_named(reference, unit)}.'

@@ -1,7 +1,8 @@
 """Whether the search searches: found networks against random ones, an enumerated space and scaled networks, all trained alike.
 
-    python reports/search_study.py work OUT [KIND…]  # every search and training that OUT has no finished record of; may run several times at once
+    python reports/search_study.py work OUT [NAME…]   # every search and training that OUT has no finished record of; may run several times at once
     python reports/search_study.py measure OUT         # the latency of every network, in turn, on a quiet machine; then writes search_study.json
+    python reports/search_study.py adopt OUT           # what search_study.json holds counts as done in OUT, an empty folder
 
 `papermill reports/search_study.ipynb reports/search_study.ipynb` draws what it wrote.
 """
@@ -10,8 +11,8 @@ import json
 import platform
 import random
 import sys
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,9 +25,8 @@ import torch
 
 from nas_workbench import __version__
 from nas_workbench.arch import Architecture
-from nas_workbench.costs.measure import Journal, about_now, measure_networks, measure_table, reopen
-from nas_workbench.costs.measure import open_runtime, usual
-from nas_workbench.costs.table import LatencyTable, read_table
+from nas_workbench.costs.measure import Journal, about_now, measure_networks, measure_table, open_runtime, pulse_of, reopen, usual
+from nas_workbench.costs.table import About, LatencyTable, read_table
 from nas_workbench.data import dataset
 from nas_workbench.events import Cost, Epoch, Event, Warned
 from nas_workbench.files import write_whole
@@ -44,6 +44,8 @@ TWINS = 1  # random networks as fast as each found one
 SEARCH = dict(epochs=11, warmup=3, arch_lr=.1)  # what arch_rate gives for its 176 steps
 SEARCH_IMAGES,TRAIN_IMAGES = 3600,12000
 TRAIN = train_preset('laptop', epochs=1, warmup_epochs=.1, batch_size=32, lr=.006)
+PLAIN = dict(skips='first', phi=1., lam=1., prune_blocks=False)  # FBNet's way
+MORE = {'found': 2, 'enumerated': 2}  # trainings of a network with other seeds
 ENUMERATED = replace(SPACE, granularity=72, enumerated=True)  # as many candidates as a laptop carries
 
 def jobs() -> list[dict[str, Any]]:
@@ -51,11 +53,22 @@ def jobs() -> list[dict[str, Any]]:
     found = [dict(kind='found', alpha=a, seed=s) for s in SEEDS for a in ALPHAS]
     scaled = [dict(kind='scaled', width=w, depth=d, seed=0) for w,d in ((.05, 0.), (.15, 0.), (.3, 0.), (.15, .5), (.3, .5), (.3, 1.), (.6, 1.), (1., 1.))]
     drawn = [dict(kind='random', seed=n) for n in range(RANDOM)]
-    enumerated = [dict(kind='enumerated', alpha=a, seed=0) for a in (.8,)]
+    enumerated = [dict(kind='enumerated', alpha=a, seed=n) for a in (.8,) for n in SEEDS]
     twins = [dict(kind='twin', alpha=o['alpha'], seed=o['seed'], k=k) for k in range(TWINS) for o in found]
-    return found + drawn + scaled + twins + enumerated
+    first = found + drawn + scaled + twins + enumerated
+    return first + [dict(kind='again', of=name(o), seed=100+n) for o in first for n in range(MORE.get(o['kind'], 0))]
 
 def name(job:dict[str, Any]) -> str: return '-'.join(str(o) for o in job.values())
+
+def record(name:str, out:Path) -> Path: return out/'done'/f'{name}.json'
+
+def known(name:str, out:Path) -> Architecture:
+    "The network of a finished job."
+    return Architecture.from_json(json.dumps(json.loads(record(name, out).read_text())['architecture']))
+
+def needs(job:dict[str, Any]) -> str|None:
+    "The job whose network this one is about."
+    return f"found-{job['alpha']}-{job['seed']}" if job['kind'] == 'twin' else job.get('of')
 
 def table(out:Path) -> LatencyTable:
     "This machine's latencies, measured once."
@@ -63,8 +76,8 @@ def table(out:Path) -> LatencyTable:
     return read_table(file) if file.exists() else measure_table(SPACE, open_runtime('onnxruntime', usual()), file, report=lambda o: print(o.line()))
 
 def recipe(job:dict[str, Any]) -> SearchConfig:
-    plain = dict(skips='first', phi=1., lam=1., prune_blocks=False) if job['kind'] == 'enumerated' else {}
-    return preset('laptop', **SEARCH, **plain, alpha=job['alpha'], seed=job['seed'])
+    change = PLAIN if job['kind'] == 'enumerated' else {}
+    return preset('laptop', **(SEARCH | change), alpha=job['alpha'], seed=job['seed'])
 
 def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]:
     "A search, and what it cost."
@@ -81,8 +94,7 @@ def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]
 def twin(job:dict[str, Any], out:Path) -> Architecture:
     "A random network that is predicted to be within 3% as fast as a found one: its widths are drawn below a cap that is drawn too, as uniform ones are never that fast."
     t = table(out)
-    of = json.loads((out/'done'/f"found-{job['alpha']}-{job['seed']}.json").read_text())
-    wanted = Architecture.from_json(json.dumps(of['architecture'])).latency(t)
+    wanted = known(f"found-{job['alpha']}-{job['seed']}", out).latency(t)
     for n in range(200_000):
         a = capped(SPACE, f'{name(job)}-{n}')
         if abs(a.latency(t)/wanted - 1) <= .03: return a
@@ -105,6 +117,7 @@ def network(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]
     if kind in ('found', 'enumerated'): return searched(job, out)
     if kind == 'random': return SPACE.sample(job['seed']), {}
     if kind == 'scaled': return SPACE.scaled(job['width'], job['depth']), {}
+    if kind == 'again': return known(job['of'], out), {}
     return twin(job, out), {}
 
 def do(job:dict[str, Any], out:Path) -> dict[str, Any]:
@@ -123,35 +136,51 @@ def alone(file:Path) -> Iterator[bool]:
         except BlockingIOError: yield False
         else: yield True
 
-def work(out:Path, *kinds:str) -> None:
-    "Whatever is not done yet, of some kinds or of all."
+def work(out:Path, *some:str) -> None:
+    "Whatever is not done yet, of all jobs or of those whose names begin like this."
     table(out)
-    for job in [o for o in jobs() if not kinds or o['kind'] in kinds]:
-        record = out/'done'/f'{name(job)}.json'
-        if record.exists(): continue
+    for job in [o for o in jobs() if not some or name(o).startswith(some)]:
+        file,of = record(name(job), out),needs(job)
+        if file.exists() or (of and not record(of, out).exists()): continue
         with alone(out/'locks'/name(job)) as mine:
-            if not mine or record.exists(): continue
-            if job['kind'] == 'twin' and not (out/'done'/f"found-{job['alpha']}-{job['seed']}.json").exists(): continue
+            if not mine or file.exists(): continue
             o = do(job, out)
-            write_whole(record, json.dumps(o).encode())
-            left = sum(not (out/'done'/f'{name(j)}.json').exists() for j in jobs())
+            write_whole(file, json.dumps(o).encode())
+            left = sum(not record(name(j), out).exists() for j in jobs())
             print(f"{o['name']:24} {o['predicted_us']:6.1f} µs predicted  {o['top1']:5.1f}%  {left} to do", flush=True)
+
+def adopt(out:Path) -> None:
+    "Begin with what was published."
+    def keep(o:dict[str, Any]) -> None: write_whole(record(o['name'], out), json.dumps(o).encode())
+    for o in json.loads(Path(__file__).with_suffix('.json').read_text())['networks']:
+        keep(o)
+        for n,top1 in enumerate(o['again']): keep((job := dict(kind='again', of=o['name'], seed=100+n)) | dict(name=name(job), top1=top1))
+
+def timed(networks:Iterable[Architecture], about:About, journal:Path) -> dict[Architecture, float]:
+    "Latencies of whole networks, in turn and in one session; microseconds."
+    runtime,some = reopen(about),list(dict.fromkeys(networks))
+    return dict(measure_networks(some, runtime, Journal(journal, about_now(SPACE, runtime)), pulse_of(runtime, SPACE), report=lambda o: print(o.line(), end='\r')))
 
 def measure(out:Path) -> None:
     "Every network's latency, and the file that the page reads."
-    records = [json.loads(o.read_text()) for o in sorted((out/'done').glob('*.json'))]
-    t = table(out)
-    runtime = reopen(t.about)
-    networks = list(dict.fromkeys(Architecture.from_json(json.dumps(o['architecture'])) for o in records))
-    timed = dict(measure_networks(networks, runtime, Journal(out/'networks.journal', about_now(SPACE, runtime)), report=lambda o: print(o.line(), end='\r')))
-    for o in records: o['measured_us'] = timed[Architecture.from_json(json.dumps(o['architecture']))]
+    every = [json.loads(o.read_text()) for o in sorted((out/'done').glob('*.json'))]
+    records,again = [o for o in every if o['kind'] != 'again'],defaultdict(list)
+    for o in every:
+        if o['kind'] == 'again': again[o['of']].append(o['top1'])
+    t,networks = table(out),[Architecture.from_json(json.dumps(o['architecture'])) for o in records]
+    latency = timed(networks, t.about, out/'networks.journal')
+    for o,a in zip(records, networks): o |= dict(measured_us=latency[a], again=again[o['name']])
     planned = Counter(o['kind'] for o in jobs())
     about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
                                    versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
     off = median(abs(o['predicted_us']/o['measured_us']-1) for o in records)
-    write_whole(Path(__file__).with_suffix('.json'), ('{"about": ' + json.dumps(about) + ',\n"networks": [\n' + ',\n'.join(json.dumps(o) for o in records) + ']}\n').encode())
+    publish(__file__, about, records)
     print(f'{len(records)} networks, predictions off by {off:.1%} in the median')
+
+def publish(script:str, about:dict[str, Any], networks:list[dict[str, Any]]) -> None:
+    "Write the file beside a script, a network on each line."
+    write_whole(Path(script).with_suffix('.json'), ('{"about": ' + json.dumps(about) + ',\n"networks": [\n' + ',\n'.join(map(json.dumps, networks)) + ']}\n').encode())
 
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    {'work': work, 'measure': measure}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+    {'work': work, 'measure': measure, 'adopt': adopt}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

@@ -34,7 +34,7 @@ from ..checkpoint import Checkpoint, read, write
 from .config import CHANGEABLE, SearchConfig, arch_rate
 from ..control import Control
 from .loss import check_lat, check_prices, latency_loss, objective
-from ..machine import forget_direction, refit, saved_bytes, weight_optimizer
+from ..machine import architecture_optimizer, refit, saved_bytes, weight_optimizer
 from ..resumable import Resumable, ignore
 from .prune import Candidates, Cut, judge
 from .schedule import cosine, threshold
@@ -114,7 +114,8 @@ class Search(Resumable):
         self.net.to(self.device).to(memory_format=torch.channels_last)
         weights,architecture = self.net.weights(),self.net.architecture_parameters()
         self.weight_opt = weight_optimizer(config.optimizer, weights.values(), config.weight_lr, config.weight_decay)
-        self.arch_opt = torch.optim.Adam(list(architecture.values()), lr=self.arch_lr)
+        widths = [node.weight for _,_,node in self.net.nodes()]
+        self.arch_opt = architecture_optimizer(architecture.values(), widths, self.arch_lr)
         self.weight_steps = self.architecture_steps = 0
         self.sums = {'weights': [0., 0], 'architecture': [0., 0., 0., 0]}  # of an epoch: CE and steps; CE, LAT, loss and steps
         self.times:dict[str, list[float]] = {'weights': [], 'architecture': []}
@@ -193,7 +194,7 @@ class Search(Resumable):
         opt.zero_grad(set_to_none=True)
         if searching:
             self.architecture_steps += 1
-            forget_direction(opt, self.net.move_masks(self.progress(), momentum=c.momentum, c=c.c, max_distance=c.max_distance))
+            self.net.move_masks(self.progress(), momentum=c.momentum, c=c.c, max_distance=c.max_distance)
         else: self.weight_steps += 1
 
     def check_finite(self, loop:Loop) -> None:
