@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'sentence', 'nwb', 'main', 'read_architecture',
            'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'docs_screenshots', 'search_command',
-           'bench_prunode', 'bench_search', 'bench_references']
+           'bench_prunode', 'bench_search', 'bench_following', 'bench_references']
 
 # %% ../nbs/50_cli.ipynb #c3
 import errno
@@ -218,6 +218,23 @@ def bench_search(
     typer.echo(table_search(bench_search(recipe(preset), s, dataset(data, resolution=s.resolution), device)))
     typer.echo('\n| granularity | widths at most | step ms | saved for backward MB |\n|---|---|---|---|')
     for g,widths,ms,mb in bench_widths(named('prunet', resolution=64), device=device): typer.echo(f'| {g} | {widths} | {ms:.1f} | {mb:.1f} |')
+
+@bench_app.command('following')
+def bench_following(
+    space: Annotated[str, typer.Option(help='Search space: a preset or a file.')] = 'prunet-tiny',
+    data: Annotated[str, typer.Option(help='Data set.')] = 'digits',
+    preset: Annotated[str, typer.Option(help='Recipe.')] = 'digits',
+    turns: Annotated[int, typer.Option(min=1, help='That are watched; one more is not.')] = 20,
+    seconds: Annotated[float, typer.Option(help='Of each.')] = 2.,
+    device: Device = 'cpu',
+) -> None:
+    "What a search pays for a workbench that follows it."
+    from nas_workbench.bench import bench_following
+    from nas_workbench.data import dataset
+    from nas_workbench.search.config import preset as recipe
+    from nas_workbench.space import space as named
+    s = named(space)
+    for line in bench_following(recipe(preset), s, dataset(data, resolution=s.resolution), turns, seconds, device).lines(): typer.echo(line)
 
 @bench_app.command('references')
 def bench_references(

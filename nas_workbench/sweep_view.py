@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .extras import need
+from .figure import Figure
 from .record import NAME, read
 from .sweep import Standing, job_folder, status, summary
 from .views import Point, fig_pareto, fig_words, point, refresh
@@ -55,7 +56,7 @@ class LiveSweep(W.VBox):
     "Table and front of a sweep, kept up to date until its `process` ends; without one, until nothing runs."
     def __init__(self, folder:str|Path, process:Any=None, seconds:float=1.):
         self.folder,self.process,self.seconds = folder,process,seconds
-        self.table,self.figure = W.HTML(),go.FigureWidget()
+        self.table,self.figure = W.HTML(),Figure()
         self.draw()
         super().__init__([self.table, self.figure])
         self.task:asyncio.Task|None = None

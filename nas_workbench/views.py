@@ -593,7 +593,7 @@ def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
     return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
 
 def refresh(
-    widget:Any,    # A plotly `FigureWidget`
+    widget:Any,    # A `Figure`, or any `FigureWidget`
     fig:go.Figure, # What it shall show
 ) -> int:          # Traces and properties of the layout that were touched
     "Change in place what differs from the figure that was shown last, in one message; what was zoomed into stays."
@@ -607,5 +607,4 @@ def refresh(
         if layout: widget.layout.update(layout, overwrite=True)
     if len(new['data']) > same: widget.add_traces(fig.data[same:])
     widget._shown = new
-    widget._trait_values.update(_widget_data=deepcopy(widget._data), _widget_layout=deepcopy(widget._layout))  # what a page that is loaded again is given
     return len(changes) + len(layout) + len(new['data']) - same
