@@ -63,9 +63,9 @@ def nwb(
 def main() -> None:
     "The program `nwb`."
     usual = warnings.showwarning
-    def note(message:Any, category:type[Warning], *where:Any) -> None:
+    def note(message:Any, category:type[Warning], filename:str, lineno:int, file:Any=None, line:str|None=None) -> None:
         if category is UserWarning: typer.echo(f'note: {message}', err=True)
-        else: usual(message, category, *where)
+        else: usual(message, category, filename, lineno, file, line)
     warnings.showwarning = note  # ours are sentences; where in the code they were said helps nobody in a shell
     app(prog_name='nwb')
 

@@ -225,7 +225,7 @@ def deploy_run(
     folder = Path(folder)
     a,net = read_network(folder)
     labels,preparation = _known(folder, a)
-    forms = {k: (folder/name).exists() if o is None else o for k,name,o in (('fp16', 'network.fp16.onnx', fp16), ('engine', 'network.engine', engine))}
+    forms:dict[str, Any] = {k: (folder/name).exists() if o is None else o for k,name,o in (('fp16', 'network.fp16.onnx', fp16), ('engine', 'network.engine', engine))}
     said = deploy(net, a, folder, labels=labels, preparation=preparation, **forms, **how)
     if (there := folder/'result.json').exists(): write_whole(there, json.dumps(json.loads(there.read_text()) | {'deployed': {k: v for k,v in said.items() if k != 'notes'}}, indent=1).encode())
     return said
