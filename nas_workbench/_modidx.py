@@ -1973,6 +1973,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'nas_workbench.views.fig_runs': ('views.html#fig_runs', 'nas_workbench/views.py'),
                                      'nas_workbench.views.fig_training': ('views.html#fig_training', 'nas_workbench/views.py'),
                                      'nas_workbench.views.fig_words': ('views.html#fig_words', 'nas_workbench/views.py'),
+                                     'nas_workbench.views.figures_anywhere': ('views.html#figures_anywhere', 'nas_workbench/views.py'),
                                      'nas_workbench.views.pareto': ('views.html#pareto', 'nas_workbench/views.py'),
                                      'nas_workbench.views.point': ('views.html#point', 'nas_workbench/views.py'),
                                      'nas_workbench.views.refresh': ('views.html#refresh', 'nas_workbench/views.py')},
