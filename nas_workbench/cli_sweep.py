@@ -57,8 +57,10 @@ def run_command(
 ) -> None:
     """Search many networks: begin a sweep, or go on with one.
 
-    FOLDER is where to, runs/sweep by default. NAME=VALUE,VALUE gives a parameter of the notebook its values, and every combination is a job; by default the paper's seven alphas and three lambdas."""
+    FOLDER is where to, runs/sweep by default. NAME=VALUE,VALUE gives a parameter of the notebook its values, and every combination is a job, as in `nwb sweep runs/mine alpha=0.4,0.8 seed=0,1`.
+    Without values, or with one value each, the jobs are the paper's: seven alphas times three lambdas, except what is given."""
     from nas_workbench import engines
+    from nas_workbench.control import who
     from nas_workbench.report import write_report
     from nas_workbench.sweep import NOTEBOOK, added, axis, parameters, read_plan, summary, status, table, write_plan
     words = given or []
@@ -70,7 +72,9 @@ def run_command(
     if rest and (add or retry): raise ValueError(f"{rest[0]!r} begins a sweep, and {'--add' if add else '--retry'} goes on with one: leave one of them out")
     if not add and not retry: _begin(folder, rest, list_, notebook, train)
     plan = read_plan(folder)
-    if add: write_plan(folder, plan := added(plan, dict(axis(o, parameters(folder/NOTEBOOK)) for o in add)))
+    if add:
+        write_plan(folder, plan := added(plan, dict(axis(o, parameters(folder/NOTEBOOK)) for o in add)))
+        if who(folder, engines.SWEEPING).state == 'alive': return typer.echo(f'{folder}: {summary(status(folder))}; what was added waits until the sweep that runs there has ended, then `nwb sweep {folder}` goes on with it')
     if retry:
         for name in engines.retry(folder): typer.echo(f'{name}: to be tried again')
     if engine == 'slurm':

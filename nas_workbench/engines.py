@@ -16,6 +16,7 @@ import os
 import re
 import resource
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -359,16 +360,26 @@ class Watch:
 # %% ../nbs/26_engines.ipynb #c29
 QUIET = {'RAY_AUTH_MODE': 'disabled', 'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0'}  # no token in the home folder, nothing told to anybody, loopback alone
 
+def _nobody(address:str, why:object) -> ValueError: return ValueError(f"no Ray answers at {address!r} ({str(why).splitlines()[0]}): start it with `ray start --head`, or leave the address out")
+
+def _knock(address:str) -> None:
+    "Raise where nobody listens; Ray itself would try for minutes."
+    host,_,port = address.removeprefix('ray://').rpartition(':')
+    if not port.isdigit(): return
+    try: socket.create_connection((host, int(port)), 10).close()
+    except OSError as e: raise _nobody(address, e) from None
+
 @contextmanager
 def on_ray(folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> Iterator[Place]:
     "A Ray cluster, or Ray on this machine."
     if not address: os.environ.update(QUIET)  # read when ray is imported
+    _knock(address)
     with need('ray'): import ray
     here = Room.here()
     with tempfile.TemporaryDirectory(prefix='nwb-', ignore_cleanup_errors=True) as files:
         alone:dict[str, Any] = dict(num_cpus=max(here.cores, jobs), include_dashboard=False, _temp_dir=files, object_store_memory=100*2**20) | ({'num_gpus': here.gpus} if here.gpus else {})
         try: ray.init(address=address or 'local', log_to_driver=False, logging_level=logging.ERROR, **({} if address else alone))
-        except (ConnectionError, ValueError) as e: raise ValueError(f"no Ray answers at {address!r} ({str(e).splitlines()[0]}): start it with `ray start --head`, or leave the address out") from None
+        except (ConnectionError, ValueError) as e: raise _nobody(address, e) from None
         task:Any = ray.remote(work)
         def place(steps:Sequence[str], train:bool) -> None:
             nodes = [o['Resources'] for o in ray.nodes() if o['Alive']]
@@ -387,7 +398,7 @@ def on_ray(folder:str, jobs:int=0, address:str='', seen:Seen=lambda: None) -> It
         try: yield place
         finally: ray.shutdown()
 
-# %% ../nbs/26_engines.ipynb #c31
+# %% ../nbs/26_engines.ipynb #c32
 def slurm_script(folder:str, jobs:int=0) -> str:
     "What a Slurm cluster runs."
     home,names,threads = home_of(folder),list(read_plan(folder).jobs),max(1, int(os.environ.get('OMP_NUM_THREADS') or 4))
@@ -406,7 +417,7 @@ def write_slurm(folder:str|Path, jobs:int=0) -> Path:
     write_whole(file, slurm_script(str(folder), jobs).encode())
     return file
 
-# %% ../nbs/26_engines.ipynb #c33
+# %% ../nbs/26_engines.ipynb #c34
 def start(folder:str|Path, *options:str) -> subprocess.Popen:
     "Start `nwb sweep` on a folder that holds a plan, in a session of its own; what it prints goes into the folder."
     read_plan(folder)

@@ -179,7 +179,7 @@ def cards(run:Run, costs:bool=True) -> list[dict[str, str]]:
     if (best := top1(run)) is not None:
         trained = o.get('trained_top1_pct') is not None or bool(r.trained)
         top5 = o.get('trained_top5_pct') if o.get('trained_top5_pct') is not None else r.trained.top5 if r.trained else None
-        found.append(card('Accuracy', f'{best:.4g}%', ('top-1 after training' + (f', top-5 {top5:.4g}%' if top5 is not None else '')) if trained else 'top-1 with the weights of the search'))
+        found.append(card('Accuracy', f'{best:.4g}%', ('top-1 after training' + (f', top-5 {top5:.4g}%' if top5 is not None and a and a.classes > 5 else '')) if trained else 'top-1 with the weights of the search'))
     if a:
         found.append(card('Parameters' if run.kind != 'detection' else 'Backbone', short(a.params()), f'{short(a.macs())} multiply-accumulates' + (f' at {a.resolution} pixels' if run.kind == 'detection' else '')))
         found.append(card('Layers', str(sum(b.kind != 'skip' for b in a.blocks)), f'of {len(a.blocks)}, the others left out' if any(b.kind == 'skip' for b in a.blocks) else 'none left out'))

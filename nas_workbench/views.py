@@ -6,9 +6,10 @@
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'SCALE', 'GHOST',
            'SHADES', 'describe', 'fig_words', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
            'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_detection', 'fig_runs', 'Point', 'point',
-           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'refresh']
+           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'figures_anywhere', 'refresh']
 
 # %% ../nbs/21_views.ipynb #c3
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from .story import Box, Recorded, block_name, boxes, columns, differences, kinds
 # %% ../nbs/21_views.ipynb #c4
 with need('lab'):
     import plotly.graph_objects as go
+    import plotly.io as pio
     from plotly.subplots import make_subplots
 
 # %% ../nbs/21_views.ipynb #c8
@@ -577,6 +579,16 @@ def fig_measured(
     return fig.figure(title, alt, 400)
 
 # %% ../nbs/21_views.ipynb #c50
+def figures_anywhere() -> None:
+    "From now on the figures of a notebook show in JupyterLab, and in a page that it is exported to, without a network."
+    kind:Any = type(pio.renderers['notebook'])
+    class Offline(kind):
+        def to_mimebundle(self, fig:dict[str, Any]) -> dict[str, Any]:
+            return {k: re.sub(r'<script src="https?://[^"]*"></script>', '', v) for k,v in super().to_mimebundle(fig).items()}
+    pio.renderers['offline'] = Offline()
+    pio.renderers.default = 'plotly_mimetype+offline'
+
+# %% ../nbs/21_views.ipynb #c53
 def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
     return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
 
