@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'sentence', 'nwb', 'main', 'read_architecture',
            'arch_table', 'arch_show', 'arch_diff', 'docs_build', 'docs_readme', 'docs_screenshots', 'search_command',
-           'bench_prunode', 'bench_search', 'bench_references']
+           'bench_prunode', 'bench_search', 'bench_following', 'bench_references']
 
 # %% ../nbs/50_cli.ipynb #c3
 import errno
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +62,11 @@ def nwb(
 
 def main() -> None:
     "The program `nwb`."
+    usual = warnings.showwarning
+    def note(message:Any, category:type[Warning], filename:str, lineno:int, file:Any=None, line:str|None=None) -> None:
+        if category is UserWarning: typer.echo(f'note: {message}', err=True)
+        else: usual(message, category, filename, lineno, file, line)
+    warnings.showwarning = note  # ours are sentences; where in the code they were said helps nobody in a shell
     app(prog_name='nwb')
 
 # %% ../nbs/50_cli.ipynb #c8
@@ -141,14 +147,14 @@ def _number(name:str) -> Any: return typer.Option(help=f"{name}; the preset's by
 
 @app.command('search')
 def search_command(
-    alpha: Annotated[float|None, _number('Weight of the latency')] = None,
-    beta: Annotated[float|None, _number('Exponent of ln LAT')] = None,
-    phi: Annotated[float|None, _number('Factor of a skip')] = None,
-    lam: Annotated[float|None, _number('Factor of the block beside it')] = None,
-    tau: Annotated[float|None, _number('Temperature')] = None,
+    alpha: Annotated[float|None, _number('Weight of the latency; larger finds faster networks')] = None,
+    beta: Annotated[float|None, _number('Exponent of ln LAT in the loss')] = None,
+    phi: Annotated[float|None, _number('Where a layer can be skipped, factor of its skip')] = None,
+    lam: Annotated[float|None, _number('And of the block beside the skip')] = None,
+    tau: Annotated[float|None, _number('Temperature of the Gumbel-Softmax')] = None,
     space: Annotated[str, typer.Option(help='Search space: a preset or a file.')] = 'prunet-tiny',
-    data: Annotated[str, typer.Option(help='Data set.')] = 'digits',
-    runtime: Annotated[str, typer.Option(help='What latencies are measured with.')] = 'onnxruntime',
+    data: Annotated[str, typer.Option(help='Data set: digits, shapes, folder:PATH, torch/cifar10, imagenet:PATH, …')] = 'digits',
+    runtime: Annotated[str, typer.Option(help='What latencies are measured with: onnxruntime, torch, tensorrt, trtexec.')] = 'onnxruntime',
     device: Device = 'cpu',
     table: Annotated[str, typer.Option(help='A latency table from elsewhere.')] = '',
     epochs: Annotated[int|None, _number('Epochs')] = None,
@@ -162,18 +168,18 @@ def search_command(
     root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
     download: Annotated[bool, typer.Option('--download', help='Let torch/, hfds/ and teachers download what is missing.')] = False,
     skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
-    classes: Annotated[float, typer.Option(help="Classes to search on, a number or a share; the preset's by default.")] = 0.,
+    classes: Annotated[float|None, typer.Option(help="Classes to search on, a number or a share; the preset's by default.")] = None,
     augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',
     cache: Annotated[str, typer.Option(help='Decoded images in memory: auto, always or never.')] = 'auto',
     workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
     prefetch: Annotated[int, typer.Option(help='Batches that each of these loads ahead.')] = 2,
     train: Annotated[bool, typer.Option(help='Train the network that is found.')] = True,
     inherit: Annotated[bool, typer.Option('--inherit', help='Begin its training with the weights of the search.')] = False,
-    teacher: Annotated[str, typer.Option(help='Whom it learns from besides the labels: of timm, of table 4, or a run.')] = '',
+    teacher: Annotated[str, typer.Option(help='Whom it learns from besides the labels: a model of timm, whose teacher of table 4 (gpunet-0, …), or a run folder.')] = '',
     teacher_weights: Annotated[str, typer.Option(help='A checkpoint of the teacher.')] = '',
 ) -> None:
     "Measure, search, train, and keep what was found."
-    asked = dict(locals())
+    asked = dict(locals()) | {'classes': classes or 0.}
     from nas_workbench.job import Job, run
     from nas_workbench.machine import several
     from nas_workbench.progress import Terminal
@@ -218,6 +224,23 @@ def bench_search(
     typer.echo(table_search(bench_search(recipe(preset), s, dataset(data, resolution=s.resolution), device)))
     typer.echo('\n| granularity | widths at most | step ms | saved for backward MB |\n|---|---|---|---|')
     for g,widths,ms,mb in bench_widths(named('prunet', resolution=64), device=device): typer.echo(f'| {g} | {widths} | {ms:.1f} | {mb:.1f} |')
+
+@bench_app.command('following')
+def bench_following(
+    space: Annotated[str, typer.Option(help='Search space: a preset or a file.')] = 'prunet-tiny',
+    data: Annotated[str, typer.Option(help='Data set.')] = 'digits',
+    preset: Annotated[str, typer.Option(help='Recipe.')] = 'digits',
+    turns: Annotated[int, typer.Option(min=1, help='That are watched; one more is not.')] = 20,
+    seconds: Annotated[float, typer.Option(help='Of each.')] = 2.,
+    device: Device = 'cpu',
+) -> None:
+    "What a search pays for a workbench that follows it."
+    from nas_workbench.bench import bench_following
+    from nas_workbench.data import dataset
+    from nas_workbench.search.config import preset as recipe
+    from nas_workbench.space import space as named
+    s = named(space)
+    for line in bench_following(recipe(preset), s, dataset(data, resolution=s.resolution), turns, seconds, device).lines(): typer.echo(line)
 
 @bench_app.command('references')
 def bench_references(

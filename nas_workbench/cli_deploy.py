@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['deploy_app', 'zoo_lines', 'zoo_command', 'deployed_lines', 'deploy_command']
 
-# %% ../nbs/54_cli_deploy.ipynb #fadf3d1e
+# %% ../nbs/54_cli_deploy.ipynb #c3
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-# %% ../nbs/54_cli_deploy.ipynb #884dc5e5
+# %% ../nbs/54_cli_deploy.ipynb #c6
 deploy_app = typer.Typer(rich_markup_mode=None)
 
 def zoo_lines() -> list[str]:
@@ -30,7 +30,7 @@ def zoo_command(name:Annotated[str, typer.Argument(metavar='[NAME]', help='Which
     else:
         for line in zoo_lines(): typer.echo(line)
 
-# %% ../nbs/54_cli_deploy.ipynb #44c3711e
+# %% ../nbs/54_cli_deploy.ipynb #c7
 def deployed_lines(folder:Path, said:dict[str, Any]) -> list[str]:
     "What a deployment wrote, a line per file, and its notes."
     def size(name): return f"{(folder/name).stat().st_size/1e3:,.0f} kB"
@@ -44,8 +44,8 @@ def deployed_lines(folder:Path, said:dict[str, Any]) -> list[str]:
 @deploy_app.command('deploy')
 def deploy_command(
     folder: Annotated[Path, typer.Argument(metavar='RUN', exists=True, file_okay=False, help='The folder of a run that has ended.')],
-    fp16: Annotated[bool, typer.Option('--fp16', help='Write network.fp16.onnx too.')] = False,
-    engine: Annotated[bool, typer.Option('--engine', help='Build an engine of TensorRT too, in FP16 with --fp16.')] = False,
+    fp16: Annotated[bool|None, typer.Option(help='Write network.fp16.onnx too; by default where there is one.')] = None,
+    engine: Annotated[bool|None, typer.Option(help='Build an engine of TensorRT too, in FP16 with --fp16; by default where there is one.')] = None,
     batch: Annotated[int, typer.Option(help='Images at once; 0 for any number.')] = 1,
 ) -> None:
     "Write a run's network as files that run without torch, checked."

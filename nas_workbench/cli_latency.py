@@ -33,6 +33,7 @@ def table_lines(table:Any) -> Iterator[str]:
     yield f"{o.space} at {o.resolution}x{o.resolution} on {o.device}"
     yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
     yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
+    if o.running: yield f"{o.preparing:.1f} s of exporting and compiling, {o.running:.1f} s of running"
     if any(n.role == 'held out' for n in table.networks):
         before,after = report(table)
         yield f"sum only:   {before.line()}"
@@ -134,7 +135,7 @@ def check_command(
     "Measure fresh random networks and say whether the table holds."
     import random
     from nas_workbench.costs.calibrate import accuracy
-    from nas_workbench.costs.measure import Journal, measure_networks, pulse_of, reopen
+    from nas_workbench.costs.measure import Journal, check_quiet, measure_networks, pulse_of, reopen
     from nas_workbench.costs.table import read_table
     from nas_workbench.runtime.base import Plan, claim
     table = read_table(file)
@@ -143,8 +144,9 @@ def check_command(
     fresh = [where.sample(first + i) for i in range(networks)]
     with claim(rt.where, 'a measurement', alone=True):
         pulse = pulse_of(rt, where, tolerance=noise)
-        timed = measure_networks(fresh, rt, Journal(None, table.about), pulse, Plan(seconds=.15), limit=noise, report=_progress)
-        pulse.check(noise)
+        log = Journal(None, table.about)
+        timed = measure_networks(fresh, rt, log, pulse, Plan(seconds=.15), limit=noise, report=_progress)
+        check_quiet(log, noise)
     a = accuracy([x.latency(table) for x,_ in timed], [lat for _,lat in timed])
     typer.echo(a.line())
     typer.echo('the table holds' if a.holds else f'the table no longer holds: measure it anew with nwb latency measure {table.about.space}, on a quiet machine')

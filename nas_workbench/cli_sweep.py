@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 # %% ../nbs/56_cli_sweep.ipynb #c5
 class _Runs(TyperGroup):
@@ -21,8 +21,15 @@ class _Runs(TyperGroup):
     def parse_args(self, ctx:Any, args:list[str]) -> list[str]:
         return super().parse_args(ctx, args if args and args[0] in self.commands else ['run', *args])
 
+class _Itself(TyperCommand):
+    "The sweep itself, told of as `nwb sweep`."
+    def make_context(self, info_name:str|None, args:list[str], parent:Any=None, **extra:Any) -> Any:
+        return super().make_context(parent.info_name, args, parent.parent, **extra) if parent else super().make_context(info_name, args, **extra)
+
+    def collect_usage_pieces(self, ctx:Any) -> list[str]: return ['[FOLDER]', '[NAME=VALUE,…]…', '[OPTIONS]']
+
 sweep_app = typer.Typer(cls=_Runs, rich_markup_mode=None, help='Many searches and their front; `sweep status` tells how they stand.')
-Folder = Annotated[Path, typer.Argument(metavar='[FOLDER]', help='Of the sweep.')]
+Folder = Annotated[Path, typer.Argument(metavar='FOLDER', help='Of the sweep.')]
 USUAL = Path('runs/sweep')
 
 def _begin(folder:Path, axes:list[str], file:Path|None, notebook:Path|None, train:str|None) -> None:
@@ -35,9 +42,9 @@ def _begin(folder:Path, axes:list[str], file:Path|None, notebook:Path|None, trai
     jobs = [] if there and not given and not file else [{**job, **more} for job in (listed(file, known) if file else [{}]) for more in grid(given if some else {**PAPER, **given})]
     begin(folder, jobs, train, source)
 
-@sweep_app.command('run', hidden=True, epilog='`nwb sweep status FOLDER` tells how it stands.')
+@sweep_app.command('run', cls=_Itself, hidden=True, epilog='`nwb sweep status FOLDER` tells how it stands.')
 def run_command(
-    given: Annotated[list[str]|None, typer.Argument(metavar='[FOLDER] [NAME=VALUE,…]…', help='Where to (runs/sweep), and values of parameters of the notebook; the paper\'s alphas and lambdas by default.')] = None,
+    given: Annotated[list[str]|None, typer.Argument(hidden=True)] = None,
     list_: Annotated[Path|None, typer.Option('--list', exists=True, dir_okay=False, help='A job per line: CSV, or JSON.')] = None,
     notebook: Annotated[Path|None, typer.Option(help='What each job executes; nbs/search.ipynb by default.')] = None,
     train: Annotated[str|None, typer.Option(help='Networks to train: chosen (the best of each alpha), all or none.')] = None,
@@ -48,8 +55,12 @@ def run_command(
     retry: Annotated[bool, typer.Option('--retry', help='Try again what failed or was cancelled.')] = False,
     cancel: Annotated[bool, typer.Option('--cancel', help='Call off the jobs that are named, or all.')] = False,
 ) -> None:
-    "Search many networks: go on with a sweep, or begin one."
+    """Search many networks: begin a sweep, or go on with one.
+
+    FOLDER is where to, runs/sweep by default. NAME=VALUE,VALUE gives a parameter of the notebook its values, and every combination is a job, as in `nwb sweep runs/mine alpha=0.4,0.8 seed=0,1`.
+    Without values, or with one value each, the jobs are the paper's: seven alphas times three lambdas, except what is given."""
     from nas_workbench import engines
+    from nas_workbench.control import who
     from nas_workbench.report import write_report
     from nas_workbench.sweep import NOTEBOOK, added, axis, parameters, read_plan, summary, status, table, write_plan
     words = given or []
@@ -57,9 +68,13 @@ def run_command(
     if cancel:
         for name in engines.cancel(folder, rest): typer.echo(f'{name}: cancelled')
         return
+    engines.check_engine(engine, address)
+    if rest and (add or retry): raise ValueError(f"{rest[0]!r} begins a sweep, and {'--add' if add else '--retry'} goes on with one: leave one of them out")
     if not add and not retry: _begin(folder, rest, list_, notebook, train)
     plan = read_plan(folder)
-    if add: write_plan(folder, plan := added(plan, dict(axis(o, parameters(folder/NOTEBOOK)) for o in add)))
+    if add:
+        write_plan(folder, plan := added(plan, dict(axis(o, parameters(folder/NOTEBOOK)) for o in add)))
+        if who(folder, engines.SWEEPING).state == 'alive': return typer.echo(f'{folder}: {summary(status(folder))}; what was added waits until the sweep that runs there has ended, then `nwb sweep {folder}` goes on with it')
     if retry:
         for name in engines.retry(folder): typer.echo(f'{name}: to be tried again')
     if engine == 'slurm':
@@ -87,7 +102,7 @@ def status_command(folder:Folder = USUAL) -> None:
 
 @sweep_app.command('job')
 def job_command(
-    folder: Annotated[Path, typer.Argument(help='Of the sweep.')],
+    folder: Annotated[Path, typer.Argument(metavar='FOLDER', help='Of the sweep.')],
     step: Annotated[str, typer.Argument(metavar='JOB', help='Its name, or its number from 0; shared; measure.')],
     threads: Annotated[int, typer.Option(min=1, help='Of the processor.')] = 1,
 ) -> None:

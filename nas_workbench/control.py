@@ -20,6 +20,7 @@ from platform import node
 from typing import Any, Protocol
 
 from .events import Changed, Continued, Emit, Epoch, Event, Finished, Paused, Resumed, TrainingEpoch, TrainingFinished, TrainingResumed, TrainingStarted
+from .files import write_whole
 from .loop import Callback, Loop
 
 # %% ../nbs/13_control.ipynb #c5
@@ -182,9 +183,8 @@ def present(
     beat:float=2.,   # Seconds between two signs
 ) -> Iterator[Path]:
     "While the `with` is open, a file says that this process is here."
-    file = Path(folder)/name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(Process.here())))
+    file,me = Path(folder)/name,Process.here()
+    write_whole(file, json.dumps(asdict(me)).encode())  # who reads it in between would find nobody
     over = threading.Event()
     def beats() -> None:
         while not over.wait(beat):
@@ -193,7 +193,7 @@ def present(
     try: yield file
     finally:
         over.set()
-        file.unlink(missing_ok=True)
+        if who(folder, name).process in (me, None): file.unlink(missing_ok=True)  # another may have taken the place since
 
 @contextmanager
 def at_work(folder:str|Path) -> Iterator[Mailbox]:

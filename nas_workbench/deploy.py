@@ -130,7 +130,7 @@ def build_engine(model:bytes, truth:Reference, settings:Settings) -> tuple[bytes
 NAMES = ('network.onnx', 'network.fp16.onnx', 'network.engine', 'infer.py')
 
 INFER = '''"What is on a picture: python infer.py PICTURE [NETWORK]. An array (.npy: height, width, channels; bytes) needs onnxruntime alone, any other picture Pillow too."
-import json, sys, numpy as np, onnxruntime
+import json, sys, numpy as np, onnxruntime; sys.argv[1:] or sys.exit(__doc__)
 net = onnxruntime.InferenceSession(sys.argv[2] if sys.argv[2:] else __file__.replace('infer.py', 'network.onnx'), providers=['CPUExecutionProvider'])
 about,wanted = {k: json.loads(v) for k,v in net.get_modelmeta().custom_metadata_map.items()},net.get_inputs()[0]
 side,batch = about['resolution'],wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
@@ -217,9 +217,15 @@ def _known(folder:Path, a:Architecture) -> tuple[list[str], Preparation]:
 
 def deploy_run(
     folder:str|Path,
-    **how:Any,              # Of `deploy`: batch, fp16, engine, …
+    fp16:bool|None=None,    # None: where there is network.fp16.onnx already
+    engine:bool|None=None,  # None: where there is network.engine already
+    **how:Any,              # Of `deploy`: batch, tolerance, …
 ) -> dict[str, Any]:
-    "Deploy the network of a run once more."
+    "Deploy the network of a run once more, and say so in its result."
+    folder = Path(folder)
     a,net = read_network(folder)
-    labels,preparation = _known(Path(folder), a)
-    return deploy(net, a, folder, labels=labels, preparation=preparation, **how)
+    labels,preparation = _known(folder, a)
+    forms:dict[str, Any] = {k: (folder/name).exists() if o is None else o for k,name,o in (('fp16', 'network.fp16.onnx', fp16), ('engine', 'network.engine', engine))}
+    said = deploy(net, a, folder, labels=labels, preparation=preparation, **forms, **how)
+    if (there := folder/'result.json').exists(): write_whole(there, json.dumps(json.loads(there.read_text()) | {'deployed': {k: v for k,v in said.items() if k != 'notes'}}, indent=1).encode())
+    return said

@@ -37,6 +37,7 @@ def _call(function:str, args:list[Any], log:str, env:Mapping[str, str]) -> int:
     fd = os.open(log, os.O_WRONLY|os.O_CREAT|os.O_APPEND)
     for o in (1, 2): os.dup2(fd, o)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
     os.environ.update(env)
     module,_,name = function.partition(':')
     try: getattr(importlib.import_module(module), name)(*args, parent)
@@ -83,11 +84,11 @@ class Nursery:
         function:str,           # MODULE:NAME
         *args:Any,              # Of plain data; behind them the function gets the number of its parent
         log:str|Path=os.devnull,
-        env:Mapping[str, str]={},
+        env:Mapping[str, str]={},   # In place of the nursery's own; empty: as it is here now
     ) -> int:                   # Exit code; a signal is negative
         "Call a function in a copy, to its end."
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps(dict(function=function, args=args, log=str(log), env=dict(env))).encode() + b'\n')
+        self.process.stdin.write(json.dumps(dict(function=function, args=args, log=str(log), env=dict(env or os.environ))).encode() + b'\n')
         self.process.stdin.flush()
         said = self.process.stdout.readline()
         if not said: raise BrokenPipeError('the process that others are copied from died')

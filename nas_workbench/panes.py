@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .extras import need
+from .figure import Figure
 from .files import asset
 from .record import Record
 from .runs import Following, called, notes, program, runs_in
@@ -54,7 +55,7 @@ class Views(W.VBox):
         self.others:tuple[Record, ...] = ()
         self.which = W.ToggleButtons(options=[o.name for o in VIEWS], tooltips=['' for _ in VIEWS])
         self.layer = W.Dropdown(options=[('all layers', -1)], tooltip='One layer from close by')
-        self.figure = go.FigureWidget(fig_words('nothing has happened yet'))
+        self.figure = Figure(fig_words('nothing has happened yet'))
         self.figure._config = {**self.figure._config, 'responsive': True, 'displaylogo': False}
         self.scrubber:Scrubber|None = None
         self.left = W.VBox([]).add_class('nwb-pane')

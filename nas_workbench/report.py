@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .files import write_whole
 from .progress import Progress
-from .run_page import load_run, neighbours, run_page
+from .run_page import is_run, load_run, neighbours, run_page
 from .sweep_page import is_sweep, load_sweep, sweep_page
 
 # %% ../nbs/25_report.ipynb #c6
@@ -27,6 +27,7 @@ def write_report(
     if not folder.is_dir(): raise ValueError(f"there is no folder {folder}: name a run or a sweep")
     dest = Path(dest) if dest else folder/'report.html'
     def to(o:Path) -> str: return '' if (at := os.path.relpath(o, dest.parent)) == '.' else at + '/'
+    if not is_sweep(folder) and not is_run(folder): raise ValueError(f"{folder} is no run and no sweep: a run is a folder that holds config.json or events.jsonl, a sweep one that holds sweep.json")
     page = sweep_page(load_sweep(folder), costs, to(folder), report) if is_sweep(folder) else run_page(load_run(folder), neighbours(folder), costs, to(folder))
     write_whole(dest, page.encode())
     return dest

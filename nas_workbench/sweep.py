@@ -72,7 +72,10 @@ def axis(
     name,given,values = text.partition('=')
     if not given or not values: raise ValueError(f"{text!r} gives no parameter a value: write NAME=VALUE or NAME=VALUE,VALUE, for example alpha=0.2,0.8")
     _known([name], known)
-    return name, [value(o, known[name]) for o in values.split(',')]
+    found = [value(o, known[name]) for o in values.split(',')]
+    odd = [o for o in found if isinstance(o, str)] if known[name] in ('int', 'float', 'bool') else []
+    if odd: raise ValueError(f"{name} is {odd[0]!r}: use {'True or False' if known[name] == 'bool' else 'numbers'}, with commas between them")
+    return name, found
 
 def _known(names:Iterable[str], known:Mapping[str, str]) -> None:
     for name in names:
@@ -267,6 +270,7 @@ class Spell:
 
 def note_time(home:str|Path, spell:Spell) -> None:
     "Leave word in a job's folder of an execution."
+    Path(home).mkdir(parents=True, exist_ok=True)
     with open(Path(home)/TIMES, 'a', encoding='utf-8') as f: f.write(json.dumps(vars(spell)) + '\n')
 
 def read_times(home:str|Path) -> list[Spell]:
@@ -329,7 +333,7 @@ def summary(standings:Sequence[Standing]) -> str:
     "The whole sweep in a line."
     counts = {k: sum(o.state == k for o in standings) for k in STATES}
     left = time_left(standings)
-    return f"{len(standings)} jobs: " + ', '.join(f'{n} {k}' for k,n in counts.items() if n) + (f', about {duration(left)} left' if left else '')
+    return f"{len(standings)} job{'s'*(len(standings) != 1)}: " + ', '.join(f'{n} {k}' for k,n in counts.items() if n) + (f', about {duration(left)} left' if left else '')
 
 def time_left(standings:Sequence[Standing]) -> float|None:
     "Seconds until the jobs that can run have run, as many at once as now; None where nothing tells."

@@ -21,9 +21,9 @@ from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, us
 from .progress import Progress
 from .record import Record
-from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
+from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_run, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
                                     top1, took)
-from .sweep import OUTCOME, PLAN, Plan, Standing, job_folder, read_plan, status
+from .sweep import OUTCOME, PLAN, Plan, Standing, Timing, job_folder, read_plan, status, sweep_timing
 from .sweep import grid as combinations
 from .views import Point, fig_network, fig_runs, pareto
 
@@ -41,6 +41,7 @@ class Sweep:
     runs: tuple[Run, ...]                 # One for each standing
     troubles: tuple[str, ...] = ()        # With what the jobs share, a sentence each
     files: tuple[str, ...] = ()
+    timing: Timing|None = None            # Of one sweep
 
     @property
     def failed(self) -> list[Run]: return [o for o in self.runs if o.state == 'failed']
@@ -83,7 +84,7 @@ def load_sweep(folder:str|Path) -> Sweep:
             runs.append(_job(job_folder(folder/name, o.name), replace(o, name=full)))
         for step in ('shared', 'shared/measured'): troubles += _trouble(folder/name/step/OUTCOME, f'{name}: ' if name else '')
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
-    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files))
+    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if len(plans) == 1 and '' in plans else None)
 
 def _trouble(file:Path, where:str) -> list[str]:
     try: o = json.loads(file.read_text(encoding='utf-8'))
@@ -91,8 +92,7 @@ def _trouble(file:Path, where:str) -> list[str]:
     return [f"{where}{'measuring the chosen networks' if file.parent.name == 'measured' else 'what the jobs share'} failed: {o.get('reason') or 'no reason was left'}"] if o.get('state') == 'failed' else []
 
 def _job(folder:Path, o:Standing) -> Run:
-    there = any((folder/n).exists() for n in ('config.json', 'events.jsonl'))
-    run = load_run(folder) if there else Run(o.name, {}, Record(()), {}, None, ())
+    run = load_run(folder) if is_run(folder) else Run(o.name, {}, Record(()), {}, None, ())
     asked = run.asked if run.asked.get('job') else {**run.asked, 'job': dict(o.parameters)}
     why = [o.reason or 'it ended without a word: look into its out.ipynb'] if o.state == 'failed' else []
     failures = tuple(dict.fromkeys([*why, *run.failures]))
@@ -190,7 +190,7 @@ def sweep_cards(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]], c
     seconds,mb = [s for o in sweep.runs if (s := spent(o))],[m for o in sweep.runs if (m := memory(o))]
     if costs and seconds:
         value,unit = took(sum(seconds))
-        found.append(card('Searches and trainings took', value, f'{max(mb, default=0):,.0f} MB at most in one', unit))
+        found.append(card('Searches and trainings took', value, f'{max(mb, default=0):,.0f} MB at most in one' + (f'; {t.around:.1f} s around the work of each' if (t := sweep.timing) else ''), unit))
     return found
 
 def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) -> Markup:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .extras import need
+from .figure import Figure
 from .record import NAME, read
 from .sweep import Standing, job_folder, status, summary
 from .views import Point, fig_pareto, fig_words, point, refresh
@@ -32,7 +33,7 @@ def sweep_table(standings:Sequence[Standing]) -> str:
         share = 1. if o.state == 'done' else o.epoch/o.epochs if o.epochs else 0.
         loss = f'{o.loss:.3f}' if o.loss is not None else ''
         cells = (escape(o.name), f'{MARKS[o.state]} {o.state}', f'<progress value="{share:.3f}" style="width:7em" aria-label="{share:.0%}"></progress>', loss, escape(o.words()))
-        return ''.join(f'<td style="padding:2px 12px 2px 0;vertical-align:top{";text-align:right;font-variant-numeric:tabular-nums" if n == 3 else ""}">{c}</td>' for n,c in enumerate(cells))
+        return ''.join(f'<td style="padding:2px 12px 2px 0;vertical-align:top;text-align:{"right;font-variant-numeric:tabular-nums" if n == 3 else "left"}">{c}</td>' for n,c in enumerate(cells))
     head = ''.join(f'<th scope="col" style="padding:2px 12px 2px 0;text-align:{"right" if o == "loss" else "left"}">{o}</th>' for o in ('job', 'state', '', 'loss', ''))
     return f'<p>{escape(summary(standings))}</p><table><tr>{head}</tr>' + ''.join(f'<tr>{row(o)}</tr>' for o in standings) + '</table>'
 
@@ -55,7 +56,7 @@ class LiveSweep(W.VBox):
     "Table and front of a sweep, kept up to date until its `process` ends; without one, until nothing runs."
     def __init__(self, folder:str|Path, process:Any=None, seconds:float=1.):
         self.folder,self.process,self.seconds = folder,process,seconds
-        self.table,self.figure = W.HTML(),go.FigureWidget()
+        self.table,self.figure = W.HTML(),Figure()
         self.draw()
         super().__init__([self.table, self.figure])
         self.task:asyncio.Task|None = None

@@ -6,9 +6,10 @@
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'SCALE', 'GHOST',
            'SHADES', 'describe', 'fig_words', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
            'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_detection', 'fig_runs', 'Point', 'point',
-           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'refresh']
+           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'figures_anywhere', 'refresh']
 
 # %% ../nbs/21_views.ipynb #c3
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from .story import Box, Recorded, block_name, boxes, columns, differences, kinds
 # %% ../nbs/21_views.ipynb #c4
 with need('lab'):
     import plotly.graph_objects as go
+    import plotly.io as pio
     from plotly.subplots import make_subplots
 
 # %% ../nbs/21_views.ipynb #c8
@@ -498,6 +500,21 @@ def _latencies(fig:_Sheet, points:Sequence[Point], unit:str) -> None:
 
 def _named(points:Sequence[Point], unit:str) -> str: return '; '.join(f'{o.name} with {o.latency:.4g} {unit} and {o.accuracy:.4g}%' for o in points)
 
+def _labels(named:Sequence[Point], every:Sequence[Point], letter:float=.015) -> list[tuple[Point, str]]: # And its side at the point
+    "Of names, each letter as wide as a share of the figure, those that do not stand on one another."
+    if not every: return []
+    (x0, x1),(y0, y1) = ((min(v), max(v)) for v in ([o.latency for o in every], [o.accuracy for o in every]))
+    taken:list[tuple[float, float, float]] = []
+    found = []
+    for o in named:
+        x,y,wide = (o.latency - x0)/(x1 - x0 or 1),(o.accuracy - y0)/(y1 - y0 or 1),letter*len(o.name)
+        side = 'left' if x < wide/2 else 'right' if x > 1 - wide/2 else 'center'
+        left = x - wide*{'left': 0, 'center': .5, 'right': 1}[side]
+        if any(left < b and a < left + wide and abs(y - v) < .08 for a,b,v in taken): continue
+        taken.append((left, left + wide, y))
+        found.append((o, side))
+    return found
+
 def fig_pareto(
     points:Sequence[Point],
     reference:Sequence[Point]=(), # Published networks, named in the figure
@@ -508,7 +525,9 @@ def fig_pareto(
     best,fig = pareto(points),_Sheet()
     _front(fig, best, BLUE, name='front')
     if points: _cloud(fig, points, 'found', unit, mode='markers', marker=dict(color=BLUE, size=9))
-    if reference: _cloud(fig, reference, 'reference', unit, mode='markers+text', marker=dict(color=ORANGE, size=9, symbol='diamond'), textposition='top center', textfont_size=10)
+    if reference: _cloud(fig, reference, 'reference', unit, mode='markers', marker=dict(color=ORANGE, size=9, symbol='diamond'))
+    for o,side in _labels(reference, [*points, *reference]):
+        fig.annotations.append(dict(x=o.latency, y=o.accuracy, text=escape(o.name), showarrow=False, xanchor=side, yanchor='bottom', yshift=5, font=dict(size=10)))
     _latencies(fig, [*points, *reference], unit)
     alt = f"{len(points)} networks by latency and accuracy, better is up and to the left. On the front: {_named(best, unit) or 'none yet'}."
     if reference: alt += f' For reference: {_named(reference, unit)}.'
@@ -560,11 +579,21 @@ def fig_measured(
     return fig.figure(title, alt, 400)
 
 # %% ../nbs/21_views.ipynb #c50
+def figures_anywhere() -> None:
+    "From now on the figures of a notebook show in JupyterLab, and in a page that it is exported to, without a network."
+    kind:Any = type(pio.renderers['notebook'])
+    class Offline(kind):
+        def to_mimebundle(self, fig:dict[str, Any]) -> dict[str, Any]:
+            return {k: re.sub(r'<script src="https?://[^"]*"></script>', '', v) for k,v in super().to_mimebundle(fig).items()}
+    pio.renderers['offline'] = Offline()
+    pio.renderers.default = 'plotly_mimetype+offline'
+
+# %% ../nbs/21_views.ipynb #c53
 def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
     return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
 
 def refresh(
-    widget:Any,    # A plotly `FigureWidget`
+    widget:Any,    # A `Figure`, or any `FigureWidget`
     fig:go.Figure, # What it shall show
 ) -> int:          # Traces and properties of the layout that were touched
     "Change in place what differs from the figure that was shown last, in one message; what was zoomed into stays."
@@ -578,5 +607,4 @@ def refresh(
         if layout: widget.layout.update(layout, overwrite=True)
     if len(new['data']) > same: widget.add_traces(fig.data[same:])
     widget._shown = new
-    widget._trait_values.update(_widget_data=deepcopy(widget._data), _widget_layout=deepcopy(widget._layout))  # what a page that is loaded again is given
     return len(changes) + len(layout) + len(new['data']) - same

@@ -24,8 +24,8 @@ def free_port():
         return s.getsockname()[1]
 
 @contextmanager
-def server(folder, home, seconds=60):
-    "JupyterLab over `folder`, nothing of the user's own in it; yields (address, token)."
+def server(folder, home, seconds=180, app='jupyterlab'):
+    "JupyterLab, or `notebook`, over `folder`, nothing of the user's own in it; yields (address, token)."
     port,token = free_port(),secrets.token_hex(16)
     for name,value in SETTINGS.items():
         package,_,plugin = name.partition(':')
@@ -36,14 +36,14 @@ def server(folder, home, seconds=60):
                         'IPYTHONDIR': str(home/'ipython'), 'PYTHONPATH': str(ROOT), 'PATH': os.pathsep.join([os.path.dirname(sys.executable), os.environ['PATH']])}
     env.pop('PLOTLY_RENDERER', None)
     with open(home/'log', 'w') as log:
-        process = subprocess.Popen([sys.executable, '-m', 'jupyterlab', '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--ServerApp.root_dir={folder}', f'--IdentityProvider.token={token}', '--ServerApp.port_retries=0',
-                                    '--LabApp.expose_app_in_browser=True'], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([sys.executable, '-m', app, '--no-browser', '--allow-root', '--ip=127.0.0.1', f'--port={port}', f'--ServerApp.root_dir={folder}', f'--IdentityProvider.token={token}', '--ServerApp.port_retries=0',
+                                    f"--{ {'jupyterlab': 'LabApp', 'notebook': 'JupyterNotebookApp'}[app]}.expose_app_in_browser=True"], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
     address,end = f'http://127.0.0.1:{port}',time.monotonic() + seconds
     try:
         while True:
             try: urlopen(f'{address}/api?token={token}', timeout=5).close()
             except (URLError, OSError):
-                if process.poll() is not None or time.monotonic() > end: raise AssertionError(f"JupyterLab did not start:\n{(home/'log').read_text()[-2000:]}") from None
+                if process.poll() is not None or time.monotonic() > end: raise AssertionError(f"{app} did not start:\n{(home/'log').read_text()[-2000:]}") from None
                 time.sleep(.2)
             else: break
         yield address, token
@@ -55,7 +55,7 @@ def server(folder, home, seconds=60):
 class Browser:
     "A page of Chromium that remembers what went wrong, and lets nothing out."
     def __init__(self, chromium, **kw):
-        context = chromium.new_context(viewport={'width': 1280, 'height': 900}, **kw)
+        context = chromium.new_context(**{'viewport': {'width': 1280, 'height': 900}} | kw)
         context.set_default_timeout(30_000)
         self.context,self.errors,self.outside = context,[],[]
         context.route(lambda url: urlsplit(url).hostname not in ('127.0.0.1', 'localhost', None, ''), lambda route: route.abort())
@@ -73,11 +73,17 @@ _EXECUTE = '''async code => {
   return said.join('');
 }'''
 
+def notebook(path, *cells):
+    "Write a notebook with these cells."
+    kernel = {'kernelspec': {'display_name': 'Python 3', 'language': 'python', 'name': 'python3'}}
+    found = [{'cell_type': 'code', 'source': o, 'metadata': {}, 'outputs': [], 'execution_count': None, 'id': f'c{n}'} for n,o in enumerate(cells)]
+    path.write_text(json.dumps({'cells': found, 'metadata': kernel, 'nbformat': 4, 'nbformat_minor': 5}), encoding='utf-8')
+
 class Notebook:
     "An open notebook, its kernel and its page."
-    def __init__(self, page, address, token, path):
+    def __init__(self, page, address, token, path, at='lab/tree'):
         self.page = page
-        page.goto(f'{address}/lab/tree/{path}?token={token}&reset')
+        page.goto(f'{address}/{at}/{path}?token={token}&reset')
         self.ready()
 
     def ready(self):

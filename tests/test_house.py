@@ -60,12 +60,13 @@ MAP = '''
 4 | views            | 0 story
 4 | scrubber         | 0 files story
 4 | runs             | 0 files control record
+4 | figure           | 0 files
 4 | parameters       | 0 search.config train.config
 4 | form             | 0 parameters runs search.config
-4 | panes            | 0 files record runs story views scrubber
-4 | workbench        | 0 form panes record runs story views search.config control
+4 | panes            | 0 files figure record runs story views scrubber
+4 | workbench        | 0 figure form panes record runs story views search.config control
 4 | sweep            | 0 record story views scrubber costs.table search.schedule search.prune search.config control
-4 | sweep_view       | 0 record story views sweep
+4 | sweep_view       | 0 figure record story views sweep
 4 | trackers         | 0
 4 | pages            | 0 files views
 4 | run_page         | 0 record runs story views scrubber pages zoo search.config
@@ -76,7 +77,7 @@ MAP = '''
 5 | job              | 0 1 2 3 4
 5 | branch           | 0 1 2 3 4
 5 | cli_branch       | 0 1 2 3 4 branch
-5 | bench            | 0 1 2 3
+5 | bench            | 0 1 2 3 record runs
 5 | nursery          |
 5 | engines          | 0 1 2 3 4 job nursery
 5 | cli_latency      | 0 1 2 3 4
@@ -89,7 +90,7 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber parameters runs form panes workbench sweep sweep_view
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber figure parameters runs form panes workbench sweep sweep_view
 trackers pages run_page sweep_page report docs
 screenshots cli cli_latency cli_report cli_deploy cli_train cli_branch cli_detect nursery engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()

@@ -71,6 +71,20 @@ def test_the_executed_notebook_is_a_report(executed):
     names = [p['text'] for o in outputs for p in o.get('data', {}).get('application/vnd.plotly.v1+json', {}).get('data', []) if p.get('name') == 'reference']
     assert names == [[o.name for o in references(space('prunet-tiny'), 'digits')]]
 
+def test_its_page_needs_no_network(executed, tmp_path, chromium):
+    "As `jupyter nbconvert --to html` writes it, without the two libraries that its template asks for and nothing here uses."
+    import nbformat
+    from nbconvert import HTMLExporter
+    (tmp_path/'out.html').write_text(HTMLExporter(mathjax_url='', require_js_url='').from_notebook_node(nbformat.reads(json.dumps(executed[1]), 4))[0])
+    tab,asked,said = chromium.new_context(offline=True).new_page(), [], []
+    tab.on('request', lambda o: asked.append(o.url) if not o.url.startswith(('file:', 'data:', 'blob:')) else None)
+    tab.on('console', lambda o: said.append(o.text) if o.type == 'error' else None)
+    tab.on('pageerror', lambda o: said.append(str(o)))
+    tab.goto((tmp_path/'out.html').as_uri(), timeout=120_000)
+    tab.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 7", timeout=120_000)
+    assert [o for o in asked if o] == [] and said == [] and tab.locator('.nwb-scrubber svg rect').count() > 5
+    tab.context.close()
+
 def test_the_notebook_and_the_command_take_what_a_job_takes():
     cell = next(c for c in json.loads(NOTEBOOK.read_text())['cells'] if 'parameters' in c['metadata'].get('tags', []))
     asked = {o.split(':')[0]: o for o in cell['source'] if o.strip()}

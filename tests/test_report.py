@@ -115,7 +115,7 @@ def test_a_run_that_is_not_done_has_one_too(tmp_path):
     assert 'epochs are over' in said[part] and 'unfinished' in said[part] and 'Every block: how likely' in said[part]
     assert 'the loss is not a number: lower weight_lr' in said[failed] and 'Every block: how likely' in said[failed]
     assert 'events.jsonl, line 1' in said[torn] and str(tmp_path) not in said[torn] and '24.8 k' in said[torn]
-    with pytest.raises(ValueError, match='a run is a folder that holds'): write_report(DATA.parent)
+    with pytest.raises(ValueError, match='is no run and no sweep'): write_report(DATA.parent)
 
 def test_interrupted_or_not_the_page_is_the_same(tmp_path, run):
     again = make_run(tmp_path/run.name, cut_off(recorded()))
@@ -205,7 +205,7 @@ def test_nothing_that_fails_is_hidden(tmp_path):
 @pytest.fixture
 def tab(chromium):
     context,asked,said = Browser(chromium, offline=True).context,[],[]
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.on('request', lambda o: asked.append(o.url) if not o.url.startswith(('file:', 'data:', 'blob:')) else None)
     page.on('console', lambda o: said.append(o.text) if o.type in ('error', 'warning') else None)

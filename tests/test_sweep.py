@@ -16,10 +16,12 @@ import pytest
 from nas_workbench.bench import StandIn
 from nas_workbench.control import who
 from nas_workbench.costs.table import About, Entry, LatencyTable, write_table
+from nas_workbench.engines import NO_ROOM
 from nas_workbench.events import Cost, Epoch, Resumed, Saved, TrainingStarted, WarmupReused
 from nas_workbench.record import read
+from nas_workbench.report import write_report
 from nas_workbench.space import SearchSpace, space
-from nas_workbench.sweep import AT_WORK, status
+from nas_workbench.sweep import AT_WORK, Plan, read_plan, status, sweep_timing, write_plan
 
 ROOT = Path(__file__).parent.parent
 SMALL = ['space=small.json', 'table=table.sqlite', 'preset=smoke', 'epochs=6', 'warmup=2', 'batch_size=64']
@@ -115,6 +117,13 @@ def test_of_each_alpha_the_best_search_was_trained(whole):
     assert {o.name for o in rows if o.trained} == best
     for o in rows: assert (o.result['trained_top1_pct'] is not None) == (o.name in best) == bool(read(whole/'jobs'/o.name).trained)
 
+def test_it_says_what_it_took(home, whole):
+    "Of six searches and two trainings, by the clock and by the cells that do the work."
+    t = sweep_timing(whole)
+    assert (t.executions, 1 <= t.at_once <= 2) == (8, True)
+    assert 0 < t.own < t.seconds and max(t.seconds/t.at_once, t.own/t.at_once) <= t.wall <= t.seconds + 1
+    assert nwb(home, 'status', 'runs/whole')[1].splitlines()[-1] == t.words()
+
 def test_a_finished_sweep_has_nothing_left_to_do(home, whole):
     before = {o: (whole/'jobs'/o/'out.ipynb').stat().st_mtime for o in JOBS}
     assert nwb(home, 'runs/whole')[0] == nwb(home, 'runs/whole', *SIX)[0] == nwb(home, 'status', 'runs/whole')[0] == 0
@@ -122,9 +131,20 @@ def test_a_finished_sweep_has_nothing_left_to_do(home, whole):
     code,_,err = nwb(home, 'runs/whole', 'alpha=0.3', *SMALL)
     assert code == 1 and 'holds another sweep, of 6 jobs' in err
 
-def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole):
-    folder = home/'runs'/'killed'
-    with running(home, folder, 'alpha=0.2', *SIX[1:]) as p:
+def page(folder, at):
+    "The report of a sweep, as it stands in a folder of its own, without what is another at any time: seconds, memory and measured latencies."
+    shutil.copytree(folder, at/'sweep')
+    return write_report(at/'sweep', costs=False).read_text()
+
+def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole, tmp_path):
+    folder,undisturbed = home/'runs'/'killed',tmp_path/'undisturbed'
+    plan = read_plan(whole)
+    three = Plan({o: plan.jobs[o] for o in JOBS[:3]}, plan.train, plan.home)
+    shutil.copytree(whole, undisturbed)
+    for o in JOBS[3:]: shutil.rmtree(undisturbed/'jobs'/o)
+    for o in (folder, undisturbed): write_plan(o, three)
+    shutil.copy(whole/'search.ipynb', folder)
+    with running(home, folder) as p:
         killed = until(lambda: p.poll() is not None or ('done' in states(folder).values() and halfway(folder)), 'a job to be half-way')
         assert p.poll() is None, p.communicate()
         os.kill(p.pid, signal.SIGKILL)
@@ -135,7 +155,22 @@ def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole):
     assert (code, err) == (0, ''), out
     assert finished == {o: (folder/'jobs'/o/'out.ipynb').stat().st_mtime for o in finished}
     assert '"Resumed"' in (folder/'jobs'/killed/'events.jsonl').read_text()
-    assert same(folder, whole, [(o.partition('-')[2], o) for o in JOBS[:3]])
+    assert same(folder, whole, [(o, o) for o in JOBS[:3]])
+    assert page(folder, tmp_path/'a') == page(undisturbed, tmp_path/'b')
+
+def test_a_full_memory_is_told(home):
+    "The kernel may have no more than it has and a little; the batch needs far more."
+    nb = json.loads((ROOT/'nbs'/'search.ipynb').read_text())
+    work = next(o for o in nb['cells'] if 'work' in o['metadata'].get('tags', []))
+    less = ['import resource\n', "have = int(open('/proc/self/statm').read().split()[0])*resource.getpagesize()\n", 'resource.setrlimit(resource.RLIMIT_AS, (have + 8*2**20,)*2)\n']
+    nb['cells'].insert(nb['cells'].index(work), dict(work, source=less, id='less', metadata={}))
+    (home/'less.ipynb').write_text(json.dumps(nb))
+    (home/'large.json').write_text('[{"epochs": 3, "warmup": 1, "batch_size": 256}]')
+    folder = home/'runs'/'full'
+    code,_,err = nwb(home, folder, '--list', home/'large.json', '--notebook', home/'less.ipynb', '--train', 'none', *SMALL[:3])
+    assert (code, err) == (1, f'job failed: {NO_ROOM}\n')
+    code,told,_ = nwb(home, 'status', folder)
+    assert code == 1 and NO_ROOM in told and NO_ROOM in (folder/'report.html').read_text()
 
 def test_what_fails_shows_and_is_tried_again_when_asked(home):
     "A bad parameter, and a kernel that the system kills as it does when the memory is full."

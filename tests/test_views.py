@@ -244,13 +244,20 @@ if __name__ == '__main__':  # what nbs/howto/performance.ipynb tells: python tes
     from time import perf_counter
 
     from nas_workbench.scrubber import film
+    from nas_workbench.workbench import Workbench
+    def opened(_): return Workbench(folder)
+    def overlaid(_):
+        bench.views.beside([replace(record(BIG[0]), name=str(n)) for n in range(9)])
+        bench.views.which.value = 'Runs'
+        return bench
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder)/'events.jsonl'
         file.write_text(''.join(to_line(o) + '\n' for o in record(BIG[0]).events))
-        for name,f in {'reading the record': lambda _: read(folder), **FIGURES, 'film of the scrubber': film}.items():
+        for name,f in {'reading the record': lambda _: read(folder), **FIGURES, 'film of the scrubber': film, 'opened in the workbench': opened, 'ten runs overlaid there': overlaid}.items():
             r = Record(record(BIG[0]).events)  # nothing is remembered from the figure before
             start = perf_counter()
             made = f(r)
+            if isinstance(made, Workbench): bench,made = made,made.views.figure
             ms = 1000*(perf_counter() - start)
             size = file.stat().st_size if isinstance(made, Record) else len(json.dumps(made)) if isinstance(made, dict) else len(made.to_json())
             print(f'{name:22} {ms:6.0f} ms {size/1000:6.0f} kB')

@@ -36,6 +36,12 @@ class About:
     where: str = 'cpu'   # What torch calls it: cpu, cuda:0
     date: str = ''       # ISO 8601
     noise: float = 0.    # Median difference between two visits to the same block, a share
+    preparing: float = 0. # Exporting and compiling what was timed, seconds
+    running: float = 0.   # Running it, seconds
+
+    def what(self) -> dict[str, object]:
+        "Those by which tables are of the same kind; the others say how this one came about."
+        return {k: v for k,v in asdict(self).items() if k not in ('date', 'noise', 'preparing', 'running')}
 
     def check(self, **wanted:object) -> None:
         "Raise unless the table was measured with these: device, runtime, precision, batch, threads, resolution, …"
@@ -174,7 +180,7 @@ def read_table(path:str|Path) -> LatencyTable:
     digest = said.pop('sha256', None)
     if digest != _digest(said, rows, networks): raise ValueError(f"{path} is damaged, its contents are not what was written: copy it again, or measure it anew with {MEASURE}")
     try:
-        about = About(**{f.name: {int: int, float: float}.get(f.type, str)(said[f.name]) for f in fields(About)})  # type: ignore[arg-type]
+        about = About(**{f.name: {int: int, float: float}.get(f.type, str)(said[f.name]) for f in fields(About) if f.name in said})  # type: ignore[arg-type]
         n = len(_BLOCK) + 2
         def entry(o:tuple) -> Entry:
             d = dict(zip(_ENTRY, o))

@@ -13,7 +13,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 from pathlib import Path
 from time import perf_counter_ns, thread_time_ns
@@ -45,6 +45,9 @@ class Timing:
     spread: float  # Distance between the quartiles over the median
     error: float   # Standard error of the median, over the median
     runs: int
+    disturbed: float = 0. # How much slower than when quiet the device was meanwhile, a share; 0 where nobody looked
+    preparing: float = 0. # Exporting and compiling before the first run, microseconds
+    running: float = 0.   # All runs, those to warm up included, microseconds
 
 def quantile(ordered:Sequence[float], q:float) -> float:
     "Of sorted numbers, linear between neighbours."
@@ -72,6 +75,7 @@ class Plan:
     warmup: int = 3           # Runs before the first that counts, at least
     warm_us: float = 500.     # And time, microseconds
     least: int = 12           # Runs that count, at least
+    least_us: float = 0.      # And time, microseconds
     most: int = 2000          # And at most
     seconds: float = .5       # Stop after this time, with at least three runs
 
@@ -90,12 +94,12 @@ def time_runs(
     spent,n = 0.,0
     while n < plan.warmup or (spent < plan.warm_us and n < plan.most): spent,n = spent + sample(), n+1
     samples:list[float] = []
-    spent = 0.
+    warming,spent = spent,0.
     while len(samples) < plan.most and (spent < plan.seconds*1e6 or len(samples) < 3):
         samples.append(sample())
         spent += samples[-1]
-        if len(samples) >= plan.least and len(samples) % 4 == 0 and summarise(samples).error <= plan.error: break
-    return summarise(samples)
+        if len(samples) >= plan.least and spent >= plan.least_us and len(samples) % 4 == 0 and summarise(samples).error <= plan.error: break
+    return replace(summarise(samples), running=warming+spent)
 
 INTERRUPTED_NS = 50_000  # Far above what the two clocks differ by where nobody interrupts
 

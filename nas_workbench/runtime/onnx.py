@@ -28,6 +28,11 @@ _ONNX_TYPES = {'fp32': TensorProto.FLOAT, 'fp16': TensorProto.FLOAT16}
 _NUMPY_TYPES = {'fp32': np.float32, 'fp16': np.float16}
 _POOL = np.random.default_rng(0).standard_normal(2**20, dtype=np.float32)
 
+def _some(shape:Sequence[int]) -> np.ndarray:
+    "Numbers of the pool in this shape; without a copy of the whole pool, which `np.resize` makes even for a handful."
+    n = prod(shape)
+    return (_POOL[:n] if n <= len(_POOL) else np.resize(_POOL, n)).reshape(shape)
+
 class _Writer:
     "Nodes and constants of a graph, as they are written."
     def __init__(self, precision:str, weights:Mapping[str, np.ndarray]|None, eps:float):
@@ -48,7 +53,7 @@ class _Writer:
         return name
 
     def weight(self, name:str, shape:tuple[int, ...], fan_in:int) -> np.ndarray:
-        if self.weights is None: return np.resize(_POOL, prod(shape)).reshape(shape)*np.float32((2/fan_in)**.5)
+        if self.weights is None: return _some(shape)*np.float32((2/fan_in)**.5)
         if name not in self.weights: raise ValueError(f"the weights lack {name!r}: give the state of the module of these blocks")
         a = np.asarray(self.weights[name], dtype=np.float32)
         if a.shape != shape: raise ValueError(f"the weight {name!r} has shape {a.shape}: this block needs {shape}")
@@ -150,7 +155,7 @@ class OnnxCompiled:
         self.name_in,self.name_out,self.dtype = inside.name,outside.name,_NUMPY_TYPES[self.precision]
         self.binding,self.where = self.session.io_binding(),'cpu' if provider == 'cpu' else 'cuda'
         self.own = own_clock(settings) if self.where == 'cpu' else None
-        x = np.resize(_POOL, prod(full)).reshape(full).astype(self.dtype)
+        x = _some(full).astype(self.dtype)
         self.x = ort.OrtValue.ortvalue_from_numpy(x, self.where, 0)
         self.binding.bind_ortvalue_input(self.name_in, self.x)
         self.binding.bind_output(self.name_out, self.where)
