@@ -241,7 +241,7 @@ def test_what_a_recorded_run_is_good_for(jupyter, lab, home):
 
     bench.open('All runs')
     bench.mark('the first #fast #small', 'b')
-    bench.see('.nwb-scrubber option:text-is("b")')
+    bench.until(lambda: 'b' in page.locator('.nwb-scrubber option').all_text_contents())
     page.locator('.nwb-views button:text-is("Runs")').click()
     bench.until(lambda: bench.title() == 'Runs side by side')
     page.locator('.nwb-views button:text-is("Front")').click()
