@@ -1127,6 +1127,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'nas_workbench/runtime/base.py'),
                                             'nas_workbench.runtime.base._claims': ( 'runtime/base.html#_claims',
                                                                                     'nas_workbench/runtime/base.py'),
+                                            'nas_workbench.runtime.base._one': ('runtime/base.html#_one', 'nas_workbench/runtime/base.py'),
                                             'nas_workbench.runtime.base.check_precision': ( 'runtime/base.html#check_precision',
                                                                                             'nas_workbench/runtime/base.py'),
                                             'nas_workbench.runtime.base.claim': ( 'runtime/base.html#claim',

@@ -151,10 +151,11 @@ class Journal:
             raise ValueError(f"{path} was begun with {odd} {head.get(odd) if isinstance(head, dict) else 'unreadable'!r}, not {self.head.get(odd)!r}: remove it to begin anew, or measure as it was begun")
         whole = lines[1:-1]  # what stands behind the last line break was cut
         for o in whole:
-            try: d = json.loads(o)
-            except ValueError: continue
-            at = d.pop('key'),d.pop('visit')
-            self.seen[at] = Timing(**d)
+            try:
+                d = json.loads(o)
+                at = d.pop('key'),d.pop('visit')
+                self.seen[at] = Timing(**d)
+            except (ValueError, LookupError, TypeError, AttributeError): continue  # a line that was damaged is timed again
         if lines[-1]: path.write_text('\n'.join([lines[0], *whole, '']))
 
     def get(self, name:str, visit:int, time:Callable[[], Timing]) -> tuple[Timing, bool]:
@@ -186,7 +187,7 @@ class Visits:
     journal:Journal
     limit:float=.05      # Noise above which nothing is handed out
     visits:int=2         # Of everything, at least two
-    most_visits:int=5    # Of what differs by more than the limit between its two quietest visits
+    most_visits:int=5    # Of what differs by more than the limit between its two quietest visits, or was disturbed in each
     seed:int=0
     name:Callable[[Any], str]=str # In the journal
     doubt:Callable[[Mapping[Any, float]], Iterable[Any]]=lambda quietest: () # What cannot be right, as the others are
@@ -210,7 +211,7 @@ class Visits:
         few = [o for o,t in seen.items() if len(t) < self.visits]
         if few: return few
         odd = set(self.doubt({o: quietest(t).median for o,t in seen.items()}))
-        return [o for o,t in seen.items() if len(t) < self.most_visits and (o in odd or apart(t) > self.limit)]
+        return [o for o,t in seen.items() if len(t) < self.most_visits and (o in odd or apart(t) > self.limit or min(v.disturbed for v in t) > self.limit)]
 
     def all(self,
         things:Sequence[Any],
@@ -323,7 +324,7 @@ def measure(
     def entry(k:Key) -> Entry:
         e = errors.get(k)
         if e is not None: return Entry(interpolate(rows[k], known, k), measured=False, error=e)
-        return Entry(known[k], best[k].spread, error=max(best[k].error, apart(seen[k])), runs=sum(t.runs for t in seen[k]))
+        return Entry(known[k], best[k].spread, error=max(best[k].error, apart(seen[k]), best[k].disturbed), runs=sum(t.runs for t in seen[k]))
     return {k: entry(k) for k in keys}, noise
 
 # %% ../../nbs/costs/02_measure.ipynb #c37

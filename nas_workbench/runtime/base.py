@@ -171,6 +171,8 @@ def _alive(pid:int) -> bool:
     except OSError: return True
     return True
 
+def _one(device:str) -> str: return 'cuda:0' if device == 'cuda' else device  # what torch means by it
+
 def claimed(
     device:str,         # 'cpu', 'cuda:0', …
 ) -> list[str]:         # In words, who uses it now; this process does not count
@@ -179,7 +181,7 @@ def claimed(
     for file in sorted(_claims().glob('*.json')):
         try: d = json.loads(file.read_text())
         except (OSError, ValueError): continue
-        if not isinstance(d, dict) or d.get('device') != device or d.get('pid') == os.getpid(): continue
+        if not isinstance(d, dict) or d.get('device') != _one(device) or d.get('pid') == os.getpid(): continue
         if _alive(int(d.get('pid', -1))): found.append(f"{d.get('what')} (process {d['pid']})")
         else: file.unlink(missing_ok=True)
     return found
@@ -197,6 +199,6 @@ def claim(
     folder.mkdir(parents=True, exist_ok=True)
     fd,name = tempfile.mkstemp('.json', 'claim-', folder)
     try:
-        with os.fdopen(fd, 'w') as f: json.dump({'device': device, 'what': what, 'pid': os.getpid()}, f)
+        with os.fdopen(fd, 'w') as f: json.dump({'device': _one(device), 'what': what, 'pid': os.getpid()}, f)
         yield
     finally: Path(name).unlink(missing_ok=True)
