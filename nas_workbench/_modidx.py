@@ -561,6 +561,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'nas_workbench.engines.cancel': ('engines.html#cancel', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.check_engine': ('engines.html#check_engine', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.execute': ('engines.html#execute', 'nas_workbench/engines.py'),
+                                       'nas_workbench.engines.gpus_here': ('engines.html#gpus_here', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.home_of': ('engines.html#home_of', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.kinds': ('engines.html#kinds', 'nas_workbench/engines.py'),
                                        'nas_workbench.engines.local': ('engines.html#local', 'nas_workbench/engines.py'),

@@ -168,7 +168,7 @@ def search_command(
     root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
     download: Annotated[bool, typer.Option('--download', help='Let torch/, hfds/ and teachers download what is missing.')] = False,
     skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
-    classes: Annotated[float|None, typer.Option(help="Classes to search on, a number or a share; the preset's by default.")] = None,
+    classes: Annotated[float, typer.Option(help='Classes to search on, a number or a share; 0: as the preset says.')] = 0.,
     augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',
     cache: Annotated[str, typer.Option(help='Decoded images in memory: auto, always or never.')] = 'auto',
     workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
@@ -179,7 +179,7 @@ def search_command(
     teacher_weights: Annotated[str, typer.Option(help='A checkpoint of the teacher.')] = '',
 ) -> None:
     "Measure, search, train, and keep what was found."
-    asked = dict(locals()) | {'classes': classes or 0.}
+    asked = dict(locals())
     from nas_workbench.job import Job, run
     from nas_workbench.machine import several
     from nas_workbench.progress import Terminal

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['SHARED', 'MEASURE', 'SENTENCES', 'NO_ROOM', 'FULL', 'OBJECTIVE', 'NOW', 'TRIES', 'KERNEL_MB', 'Seen', 'SWEEPING',
            'ENGINES', 'Place', 'QUIET', 'step_folder', 'outcome', 'write_outcome', 'sentence', 'tied', 'run_step',
-           'home_of', 'asked', 'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'at_once', 'local',
-           'alone', 'check_engine', 'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep', 'untimed',
-           'troubles', 'retry', 'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm', 'start']
+           'home_of', 'asked', 'execute', 'kinds', 'share', 'tell', 'measure', 'work', 'Room', 'gpus_here', 'at_once',
+           'local', 'alone', 'check_engine', 'open_engine', 'needs_mb', 'uses_gpu', 'on_this_machine', 'run_sweep',
+           'untimed', 'troubles', 'retry', 'cancel', 'Watch', 'on_ray', 'slurm_script', 'write_slurm', 'start']
 
 # %% ../nbs/26_engines.ipynb #c3
 import json
@@ -167,13 +167,13 @@ def work(
     step:str,
     train:bool=False,
     threads:int=1,       # Of the processor, for this step; no more than OMP_NUM_THREADS says, where that is set
-    gpu:int|None=None,   # Its number, where a step may use only one of several
+    gpu:str='',          # As CUDA calls it, where a step may use only one of several
 ) -> str:                # done, failed or cancelled
     "One step of a sweep, to its end."
     folder,home = os.path.abspath(folder),step_folder(folder, step)
     most = os.environ.get('OMP_NUM_THREADS', '')
     threads = min(threads, int(most)) if most.isdigit() else threads
-    env = os.environ | {'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads)} | ({} if gpu is None else {'CUDA_VISIBLE_DEVICES': str(gpu)})
+    env = os.environ | {'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads)} | ({'CUDA_VISIBLE_DEVICES': gpu} if gpu else {})
     said = ''
     for _ in range(TRIES):
         while 'alive' in (who(home, AT_WORK).state, who(home, WORK).state): time.sleep(.2)
@@ -212,9 +212,13 @@ class Room:
         with suppress(OSError, ValueError):
             most,used = (int(Path('/sys/fs/cgroup', o).read_text()) for o in ('memory.max', 'memory.current'))
             free = min(free, (most - used)/2**20)
-        seen = os.environ.get('CUDA_VISIBLE_DEVICES')
-        gpus = len([o for o in seen.split(',') if o.strip()]) if seen is not None else len([*Path('/proc/driver/nvidia/gpus').glob('*')])
-        return cls(max(1, int(cores)), free, gpus)
+        return cls(max(1, int(cores)), free, len(gpus_here()))
+
+def gpus_here() -> list[str]:
+    "The GPUs that this process may use, as CUDA calls them."
+    seen = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if seen is not None: return [o.strip() for o in seen.split(',') if o.strip()]
+    return [str(i) for i,_ in enumerate(Path('/proc/driver/nvidia/gpus').glob('*'))]
 
 KERNEL_MB = 300  # Of a job besides what the search takes: papermill and the notebook
 
@@ -232,12 +236,12 @@ def at_once(
 
 Seen = Callable[[], None]  # Called now and then while jobs run
 
-def local(folder:str, names:Sequence[str], train:bool, n:int, threads:int, seen:Seen, gpus:Sequence[int]=()) -> None:
+def local(folder:str, names:Sequence[str], train:bool, n:int, threads:int, seen:Seen, gpus:Sequence[str]=()) -> None:
     "Jobs in processes of this machine, `n` at once."
     todo,wrong = deque(names),list[BaseException]()
     def serve(slot:int) -> None:
         try:
-            while not wrong: work(folder, todo.popleft(), train, threads, gpus[slot % len(gpus)] if gpus else None)
+            while not wrong: work(folder, todo.popleft(), train, threads, gpus[slot % len(gpus)] if gpus else '')
         except IndexError: pass
         except BaseException as e: wrong.append(e)
     pool = [threading.Thread(target=serve, args=(slot,), daemon=True) for slot in range(n)]  # daemons: an interrupted sweep does not wait for its jobs, they end with it
@@ -285,7 +289,7 @@ def on_this_machine(folder:str, jobs:int=0, seen:Seen=lambda: None) -> Iterator[
     def place(steps:Sequence[str], train:bool) -> None:
         room,cuda = Room.here(),uses_gpu(folder)
         n,threads = at_once(room, len(steps), needs_mb(folder), cuda, jobs)
-        local(folder, steps, train, n, threads, seen, range(room.gpus) if cuda else ())
+        local(folder, steps, train, n, threads, seen, gpus_here() if cuda else ())
     yield place
 
 def run_sweep(folder:str|Path, place:Place) -> list[str]: # What did not succeed, a sentence each
