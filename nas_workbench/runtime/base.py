@@ -191,10 +191,11 @@ def claim(
     device:str,   # 'cpu', 'cuda:0', …
     what:str,     # In a word or two: 'a search'
     alone:bool=False, # Refuse while others are there
+    otherwise:str='stop it', # What can be done instead of waiting
 ) -> Iterator[None]:
     "Say that this process works on a device, inside the `with`."
     others = claimed(device) if alone else []
-    if others: raise ValueError(f"{', '.join(others)} is running on {device}, which would spoil the measurement: wait until it has ended, or stop it")
+    if others: raise ValueError(f"{', '.join(others)} is running on {device}, which would spoil the measurement: wait until it has ended, or {otherwise}")
     folder = _claims()
     folder.mkdir(parents=True, exist_ok=True)
     fd,name = tempfile.mkstemp('.json', 'claim-', folder)

@@ -56,7 +56,7 @@ def evaluate(
         raise ValueError(f"the data set has {data.classes} classes and images of {data.channels}x{data.resolution}x{data.resolution}, the network {a.classes} and {a.stem.c_in}x{a.resolution}x{a.resolution}: use the one that it learnt from")
     latency = None
     if runtime is not None and ranks.rank == 0:
-        with claim(runtime.where, 'a measurement', alone=True): latency = time_network(runtime, a, plan).median
+        with claim(runtime.where, 'a measurement', alone=True, otherwise='ask for the accuracy alone, with no runtime (--runtime none)'): latency = time_network(runtime, a, plan).median
     net = net.to(device).to(memory_format=torch.channels_last).eval()
     top1,top5 = accuracy([net], data, batch_size, torch.device(device), precision, num_workers, ranks)[0]
     return Evaluation(top1, top5, len(data.valid), a.params(), a.macs(), latency, *(('', '') if latency is None else (runtime.device, f'{runtime.name} {runtime.version}')))
