@@ -107,7 +107,7 @@ def test_nine_in_ten_interpolated_entries_are_within_their_errors(preset, noise)
             of = invented(rng, [k.block.hidden for k in row])
             truth |= {k: of(k.block.hidden) for k in row}
             rows |= dict.fromkeys(row, row)
-        def time(k):
+        def time(k, rng=rng, truth=truth, known=known):
             us = truth[k]*(1 + rng.gauss(0, noise))
             known[k] = min(us, known.get(k, us))
             return us

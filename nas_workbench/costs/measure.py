@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from math import inf
 from statistics import median
@@ -130,11 +130,8 @@ def _refine(rows:Iterable[Sequence[Key]], known:Mapping[Key, float], look:Callab
 def _within(share:float, scores:Sequence[tuple[float, float]]) -> float:
     "The score that this share of the weight does not exceed, if one more like the others were there."
     scores = sorted(o for o in scores if o[1])
-    enough,so_far = share*sum(w for _,w in scores)*(1 + 1/max(len(scores), 1)),0.
-    for o,w in scores:
-        so_far += w
-        if so_far >= enough: break
-    return o if scores else 0.
+    enough,so_far = share*sum(w for _,w in scores)*(1 + 1/max(len(scores), 1)),accumulate(w for _,w in scores)
+    return next((o for (o,_),sum_ in zip(scores, so_far) if sum_ >= enough), scores[-1][0] if scores else 0.)
 
 # %% ../../nbs/costs/02_measure.ipynb #c16
 def compile_key(runtime:Runtime, key:Key) -> Any:
