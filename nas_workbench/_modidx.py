@@ -138,6 +138,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'nas_workbench.cli._Group.invoke': ('cli.html#_group.invoke', 'nas_workbench/cli.py'),
                                    'nas_workbench.cli._group': ('cli.html#_group', 'nas_workbench/cli.py'),
                                    'nas_workbench.cli._option': ('cli.html#_option', 'nas_workbench/cli.py'),
+                                   'nas_workbench.cli._show_examples': ('cli.html#_show_examples', 'nas_workbench/cli.py'),
                                    'nas_workbench.cli._takes': ('cli.html#_takes', 'nas_workbench/cli.py'),
                                    'nas_workbench.cli._version': ('cli.html#_version', 'nas_workbench/cli.py'),
                                    'nas_workbench.cli.arch_diff': ('cli.html#arch_diff', 'nas_workbench/cli.py'),
