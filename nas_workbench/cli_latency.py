@@ -187,7 +187,7 @@ def compare_command(
     for name,o in (('FILE', a.about), ('OTHER', b.about)): typer.echo(f"{name:<6} {o.space} at {o.resolution}x{o.resolution} on {o.device}, {o.runtime} {o.version}, {o.precision}, {o.date[:10]}")
     rows = compared(a, b)
     typer.echo(f"{'blocks':>6} {'differ by':>10} {'OTHER slower':>13} {'agree':>6}  in FILE, in OTHER")
-    for o in rows: typer.echo(f"{o.n:>6} {o.apart:>10.1%} {o.slower:>+13.1%} {o.agree:>6.0%}  {o.what}")
+    for d in rows: typer.echo(f"{d.n:>6} {d.apart:>10.1%} {d.slower:>+13.1%} {d.agree:>6.0%}  {d.what}")
     by = slower_by(a, b)
     for k in sorted(by, key=lambda k: -abs(by[k]))[:worst]: typer.echo(f"{series_name(k):<34} {f'{k.block.hidden} wide'*(k.block.hidden > 0):>9} {a.entries[k].median:>9.4g} → {b.entries[k].median:.4g} µs {by[k]:>+8.1%}")
     if rows[0].apart > limit:
