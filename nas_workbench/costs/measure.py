@@ -404,7 +404,7 @@ def reopen(about:About) -> Any: # A `Runtime`
 def about_now(space:Any, runtime:Runtime) -> About:
     "What a table measured now would say of itself."
     o = runtime.settings
-    return About(space.name, space.resolution, runtime.device, runtime.name, runtime.version, o.precision, o.batch, o.threads, runtime.where)
+    return About(space.name, space.resolution, runtime.device, runtime.name, runtime.version, o.precision, o.batch, o.threads, runtime.where, definition=space.to_json())
 
 def kept_beside(
     file:Path,   # Of a table
