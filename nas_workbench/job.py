@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['OUT', 'FREE', 'ROOM_MB', 'injected', 'job_from', 'WholeTail', 'Ready', 'prepare', 'checked', 'claim_folder',
-           'known_table', 'table_for', 'Work', 'working', 'Lines', 'find', 'train', 'latency_of', 'timed',
-           'write_network', 'write_result', 'by_table', 'keep', 'report', 'run', 'about_job', 'about_space',
+           'table_files', 'known_table', 'table_for', 'Work', 'working', 'Lines', 'find', 'train', 'latency_of',
+           'timed', 'write_network', 'write_result', 'by_table', 'keep', 'report', 'run', 'about_job', 'about_space',
            'about_result', 'about_files', 'warm_up']
 
 # %% ../nbs/40_job.ipynb #c3
@@ -29,7 +29,7 @@ from .arch import Architecture, Key
 from .checkpoint import epoch_of, names
 from .control import Control, at_work
 from .costs.measure import about_now, measure_table, open_runtime, reopen, time_network, usual
-from .costs.table import LatencyTable, read_table
+from .costs.table import TABLES, LatencyTable, file_name, read_table
 from .data import DataSource, dataset
 from .deploy import Overflow, deploy
 from .events import Cost, Emit, Epoch, Event, Finished, TrainingEpoch, TrainingFinished, Warned
@@ -184,17 +184,18 @@ def _folder(ready:Ready) -> Path:
     return claim_folder(ready.folder, asdict(ready.job) | {'resume': False, 'out_dir': ''}, facts, ready.job.resume, FREE)
 
 # %% ../nbs/40_job.ipynb #c11
-def _file(ready:Ready) -> Path:
-    "Where the table of this runtime and device lies."
-    about = about_now(ready.space, ready.runtime)
-    return ready.shared/'tables'/f'{about.space}-{about.runtime}-{about.precision}-{about.resolution}-{ready.space.classes}.sqlite'
+def table_files(ready:Ready) -> list[Path]:
+    "Where the table of this runtime and device may lie: beside the run, beside the sweep that it belongs to, and in the home of tables. A new one goes to the first."
+    name = file_name(about_now(ready.space, ready.runtime), ready.space.classes)
+    beside = [ready.shared, *([ready.sweep.parent/'shared'] if ready.sweep else [])]
+    return [*(o/'tables'/name for o in beside), TABLES/name]
 
 def known_table(ready:Ready) -> LatencyTable|None:
     "The table that is there, if it is; one that does not fit raises."
     if not ready.runtime: table = read_table(ready.job.table)
     else:
-        file,about = _file(ready),about_now(ready.space, ready.runtime)
-        if not file.exists(): return None
+        about,file = about_now(ready.space, ready.runtime),next((o for o in table_files(ready) if o.exists()), None)
+        if not file: return None
         table = read_table(file)
         try: table.check(device=about.device, runtime=about.runtime, version=about.version)
         except ValueError as e: raise ValueError(f"{file}: {e}") from None
@@ -208,9 +209,9 @@ def table_for(
     **kwargs:Any,           # Of `measure_table`
 ) -> LatencyTable:
     "The latencies that the search uses; with several processes the first one measures."
-    return ranks.first(lambda: known_table(ready) or measure_table(ready.space, ready.runtime, _file(ready), report=report, **kwargs))
+    return ranks.first(lambda: known_table(ready) or measure_table(ready.space, ready.runtime, table_files(ready)[0], report=report, **kwargs))
 
-# %% ../nbs/40_job.ipynb #c16
+# %% ../nbs/40_job.ipynb #c18
 def _nothing(o:Any) -> None: pass
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ class Lines:
             averaged = f'  averaged {event.top1_ema:5.1f}%' if event.top1_ema is not None else ''
             self.say(f'epoch {event.epoch:3}/{self.epochs} train   loss {event.loss:.3f}  accuracy {event.top1:5.1f}%{averaged}  {event.ms:6.1f} ms a step  {self.left(event.epoch, event.seconds)}')
 
-# %% ../nbs/40_job.ipynb #c19
+# %% ../nbs/40_job.ipynb #c21
 ROOM_MB = 500  # For states at the ends of epochs, which new runs can branch from
 
 def _steps(run:Resumable, report:Callable[[Progress], None]) -> tuple[Callback, ...]:
@@ -281,7 +282,7 @@ def find(ready:Ready, table:LatencyTable, work:Work) -> Found:
                num_workers=ready.job.workers, prefetch=ready.job.prefetch, room_mb=ROOM_MB)
     return _finish(s, ready.config.epochs, over, work)
 
-# %% ../nbs/40_job.ipynb #c21
+# %% ../nbs/40_job.ipynb #c23
 def _inherited(ready:Ready, found:Found) -> dict[str, torch.Tensor]:
     "Weights of the search, and fresh ones where the search had fewer classes."
     own = found.net.state_dict()
@@ -297,7 +298,7 @@ def train(ready:Ready, found:Found, work:Work) -> Trained|None:
                  start=_inherited(ready, found) if ready.job.inherit else None, num_workers=ready.job.workers, prefetch=ready.job.prefetch, teacher=ready.teacher)
     return _finish(t, ready.recipe.epochs, over, work)
 
-# %% ../nbs/40_job.ipynb #c23
+# %% ../nbs/40_job.ipynb #c25
 def latency_of(
     a:Architecture,
     runtime:Any,                         # A `Runtime`
@@ -380,7 +381,7 @@ def run(
             return result | {'folder': str(ready.folder)}
         return ranks.first(finish)
 
-# %% ../nbs/40_job.ipynb #c25
+# %% ../nbs/40_job.ipynb #c27
 def _settings(recipe:Recipe|None) -> str: return ', '.join(f'{k} {shown(v)}' for k,v in asdict(recipe).items() if v not in (None, '')) if recipe else 'none'
 
 def _table(head:tuple[str, ...], rows:Iterable[tuple[Any, ...]]) -> str: return '\n'.join(f'| {" | ".join(map(str, o))} |' for o in (head, ('---',)*len(head), *rows))
@@ -412,7 +413,7 @@ def about_files(folder:Path) -> str:
     names = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.')
     return _table(('file', 'what it is'), [(f'`{folder/o}`', FILES.get(o, '')) for o in names])
 
-# %% ../nbs/40_job.ipynb #c36
+# %% ../nbs/40_job.ipynb #c38
 class _Until(Callback):
     "Ends a search behind its warm-up; after everything else."
     order = 12
