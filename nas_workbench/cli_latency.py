@@ -98,7 +98,7 @@ def measure_command(
     resolution: Annotated[int|None, typer.Option(help="Of the image, if not the space's own.")] = None,
     classes: Annotated[int|None, typer.Option(help="Of the classifier, if not the space's own.")] = None,
     exhaustive: Annotated[bool, typer.Option('--exhaustive', help='Time every width.')] = False,
-    bound: Annotated[float, typer.Option(help='Largest estimated error of a width that is not timed.')] = .03,
+    bound: Annotated[float, typer.Option(help='What a width that is not timed is typically off by, at most.')] = .03,
     noise: Annotated[float, typer.Option(help='Difference between visits above which nothing is stored.')] = .05,
     seconds: Annotated[float, typer.Option(help='At most, per block and visit.')] = .15,
     networks: Annotated[int, typer.Option(help='Whole networks to calibrate with; 0 for the plain sum.')] = 40,
