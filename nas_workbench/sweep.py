@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from .control import who
-from .extras import UnknownName
+from .extras import UnknownName, meant
 from .files import write_whole
 from .progress import duration
 from .record import NAME, Record, read
@@ -93,7 +93,7 @@ def axis(
 def _known(names:Iterable[str], known:Mapping[str, str]) -> None:
     for name in names:
         if name in OURS: raise ValueError(f"{name} is set by the sweep itself: leave it out")
-        if name not in known: raise UnknownName(f"unknown parameter {name!r}: the notebook takes {', '.join(o for o in known if o not in OURS)}")
+        if name not in known: raise UnknownName(f"unknown parameter {name!r}{meant(name, known)}: the notebook takes {', '.join(o for o in known if o not in OURS)}")
 
 def listed(
     file:str|Path,             # .json: a list of objects; otherwise CSV, its first line the names

@@ -152,11 +152,12 @@ def series(keys:Sequence[Key]) -> list[tuple[Key, ...]]:
 def file_name(
     about:About,
     classes:int|None,  # Of the classifier
+    device:bool=True,  # False: for whatever machine works with it
 ) -> str:
     "What a table's file is called when nobody says: by all that another one may differ in."
     o = about
-    device = re.sub(r'[^a-z0-9]+', '-', o.device.lower()).strip('-')[:60]
-    return f"{o.space}-{o.resolution}-{classes}-{o.runtime}-{o.precision}-b{o.batch}-t{o.threads}-{device}.sqlite"
+    where = f"-{re.sub(r'[^a-z0-9]+', '-', o.device.lower()).strip('-')[:60]}"*device
+    return f"{o.space}-{o.resolution}-{classes}-{o.runtime}-{o.precision}-b{o.batch}-t{o.threads}{where}.sqlite"
 
 # %% ../../nbs/costs/01_table.ipynb #c20
 @dataclass(frozen=True)
