@@ -33,7 +33,7 @@ from nas_workbench.files import write_whole
 from nas_workbench.search.config import SearchConfig, preset
 from nas_workbench.search.run import Search
 from nas_workbench.space import SearchSpace, space
-from nas_workbench.train.config import train_preset
+from nas_workbench.train.config import TrainConfig, train_preset
 from nas_workbench.train.retrain import Training
 
 SPACE = space('prunet-tiny')
@@ -46,6 +46,7 @@ SEARCH_IMAGES,TRAIN_IMAGES = 3600,12000
 TRAIN = train_preset('laptop', epochs=1, warmup_epochs=.1, batch_size=32, lr=.006)
 PLAIN = dict(skips='first', phi=1., lam=1., prune_blocks=False)  # FBNet's way
 MORE = {'found': 2, 'enumerated': 2}  # trainings of a network with other seeds
+UNCLIPPED = ('found', 'scaled')       # and one of these without a limit on the gradients
 ENUMERATED = replace(SPACE, granularity=72, enumerated=True)  # as many candidates as a laptop carries
 
 def jobs() -> list[dict[str, Any]]:
@@ -56,7 +57,8 @@ def jobs() -> list[dict[str, Any]]:
     enumerated = [dict(kind='enumerated', alpha=a, seed=n) for a in (.8,) for n in SEEDS]
     twins = [dict(kind='twin', alpha=o['alpha'], seed=o['seed'], k=k) for k in range(TWINS) for o in found]
     first = found + drawn + scaled + twins + enumerated
-    return first + [dict(kind='again', of=name(o), seed=100+n) for o in first for n in range(MORE.get(o['kind'], 0))]
+    again = [dict(kind='again', of=name(o), seed=100+n) for o in first for n in range(MORE.get(o['kind'], 0))]
+    return first + again + [dict(kind='unclipped', of=name(o), seed=o['seed']) for o in first if o['kind'] in UNCLIPPED]
 
 def name(job:dict[str, Any]) -> str: return '-'.join(str(o) for o in job.values())
 
@@ -124,14 +126,16 @@ def network(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]
     if kind in ('found', 'enumerated'): return searched(job, out)
     if kind == 'random': return SPACE.sample(job['seed']), {}
     if kind == 'scaled': return SPACE.scaled(job['width'], job['depth']), {}
-    if kind == 'again': return known(job['of'], out), {}
+    if 'of' in job: return known(job['of'], out), {}
     return twin(job, out), {}
+
+def trained_by(job:dict[str, Any]) -> TrainConfig: return replace(TRAIN, seed=job['seed'], clip=None if job['kind'] == 'unclipped' else TRAIN.clip)
 
 def do(job:dict[str, Any], out:Path) -> dict[str, Any]:
     "One network: found or drawn, trained, described."
     a,more = network(job, out)
     began = process_time()
-    done = Training(replace(TRAIN, seed=job['seed']), a, dataset('shapes', resolution=SPACE.resolution, images=TRAIN_IMAGES), out/'trainings'/name(job)).run()
+    done = Training(trained_by(job), a, dataset('shapes', resolution=SPACE.resolution, images=TRAIN_IMAGES), out/'trainings'/name(job)).run()
     return dict(**job, name=name(job), predicted_us=a.latency(table(out)), top1=done.top1, params=a.params(), macs=a.macs(), train_seconds=round(process_time()-began, 1), **more, architecture=json.loads(a.to_json()))
 
 @contextmanager
@@ -161,7 +165,8 @@ def adopt(out:Path) -> None:
     def keep(o:dict[str, Any]) -> None: write_whole(record(o['name'], out), json.dumps(o).encode())
     for o in json.loads(Path(__file__).with_suffix('.json').read_text())['networks']:
         keep(o)
-        for n,top1 in enumerate(o['again']): keep((job := dict(kind='again', of=o['name'], seed=100+n)) | dict(name=name(job), top1=top1))
+        for kind,seed in (('again', 100), ('unclipped', o['seed'])):
+            for n,top1 in enumerate(o[kind]): keep((job := dict(kind=kind, of=o['name'], seed=seed+n)) | dict(name=name(job), top1=top1))
 
 def timed(networks:Iterable[Architecture], about:About, journal:Path) -> dict[Architecture, float]:
     "Latencies of whole networks, in turn and in one session; microseconds."
@@ -171,12 +176,12 @@ def timed(networks:Iterable[Architecture], about:About, journal:Path) -> dict[Ar
 def measure(out:Path) -> None:
     "Every network's latency, and the file that the page reads."
     every = [json.loads(o.read_text()) for o in sorted((out/'done').glob('*.json'))]
-    records,again = [o for o in every if o['kind'] != 'again'],defaultdict(list)
+    records,again = [o for o in every if 'of' not in o],defaultdict(list)
     for o in every:
-        if o['kind'] == 'again': again[o['of']].append(o['top1'])
+        if 'of' in o: again[o['kind'], o['of']].append(o['top1'])
     t,networks = table(out),[Architecture.from_json(json.dumps(o['architecture'])) for o in records]
     latency = timed(networks, t.about, out/'networks.journal')
-    for o,a in zip(records, networks): o |= dict(measured_us=latency[a], again=again[o['name']])
+    for o,a in zip(records, networks): o |= dict(measured_us=latency[a]) | {k: again[k, o['name']] for k in ('again', 'unclipped')}
     planned = Counter(o['kind'] for o in jobs())
     about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
                                    versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
