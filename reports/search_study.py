@@ -45,7 +45,8 @@ SEARCH = dict(epochs=11, warmup=3, arch_lr=.1)  # what arch_rate gives for its 1
 SEARCH_IMAGES,TRAIN_IMAGES = 3600,12000
 TRAIN = train_preset('laptop', epochs=1, warmup_epochs=.1, batch_size=32, lr=.006)
 PLAIN = dict(skips='first', phi=1., lam=1., prune_blocks=False)  # FBNet's way
-MORE = {'found': 2, 'enumerated': 2}  # trainings of a network with other seeds
+TRIED = {'longer': dict(epochs=22), 'cooler': dict(tau=1.), 'slower': dict(arch_lr=.03)}  # other searches
+MORE = {'found': 2, 'enumerated': 2, **dict.fromkeys(TRIED, 2)}  # trainings of a network with other seeds
 UNCLIPPED = ('found', 'scaled')       # and one of these without a limit on the gradients
 ENUMERATED = replace(SPACE, granularity=72, enumerated=True)  # as many candidates as a laptop carries
 
@@ -56,7 +57,8 @@ def jobs() -> list[dict[str, Any]]:
     drawn = [dict(kind='random', seed=n) for n in range(RANDOM)]
     enumerated = [dict(kind='enumerated', alpha=a, seed=n) for a in (.8,) for n in SEEDS]
     twins = [dict(kind='twin', alpha=o['alpha'], seed=o['seed'], k=k) for k in range(TWINS) for o in found]
-    first = found + drawn + scaled + twins + enumerated
+    tried = [dict(kind=k, alpha=.8, seed=n) for k in TRIED for n in SEEDS]
+    first = found + drawn + scaled + twins + enumerated + tried
     again = [dict(kind='again', of=name(o), seed=100+n) for o in first for n in range(MORE.get(o['kind'], 0))]
     return first + again + [dict(kind='unclipped', of=name(o), seed=o['seed']) for o in first if o['kind'] in UNCLIPPED]
 
@@ -78,7 +80,7 @@ def table(out:Path) -> LatencyTable:
     return read_table(file) if file.exists() else measure_table(SPACE, open_runtime('onnxruntime', usual()), file, report=lambda o: print(o.line()))
 
 def recipe(job:dict[str, Any]) -> SearchConfig:
-    change = PLAIN if job['kind'] == 'enumerated' else {}
+    change = PLAIN if job['kind'] == 'enumerated' else TRIED.get(job['kind'], {})
     return preset('laptop', **(SEARCH | change), alpha=job['alpha'], seed=job['seed'])
 
 def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]:
@@ -123,7 +125,7 @@ def capped(s:SearchSpace, seed:str) -> Architecture:
 
 def network(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]:
     kind = job['kind']
-    if kind in ('found', 'enumerated'): return searched(job, out)
+    if 'alpha' in job and kind != 'twin': return searched(job, out)
     if kind == 'random': return SPACE.sample(job['seed']), {}
     if kind == 'scaled': return SPACE.scaled(job['width'], job['depth']), {}
     if 'of' in job: return known(job['of'], out), {}
