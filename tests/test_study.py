@@ -78,7 +78,7 @@ def test_trainings_of_a_network_are_gathered(study, tmp_path, monkeypatch):
     for o in (some, *again, plain): study.write_whole(study.record(o['name'], tmp_path), json.dumps(o).encode())
     study.measure(tmp_path)
     kept = json.loads((tmp_path/'study.json').read_text())['networks']
-    assert kept == [some | dict(measured_us=15., again=[60., 61.], unclipped=[40.])]
+    assert kept == [some | dict(measured_us=15., again=[60., 61.], unclipped=[40.], inherited=[])]
     study.adopt(tmp_path/'new')
     assert json.loads(study.record(again[1]['name'], tmp_path/'new').read_text()) == again[1]
 
