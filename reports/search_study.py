@@ -194,7 +194,7 @@ def measure(out:Path) -> None:
     latency = timed(networks, t.about, out/'networks.journal')
     for o,a in zip(records, networks): o |= dict(measured_us=latency[a]) | {k: again[k, o['name']] for k in ('again', 'unclipped', 'inherited')}
     planned = Counter(o['kind'] for o in jobs())
-    about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
+    about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, tried=TRIED, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
                                    versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
     off = median(abs(o['predicted_us']/o['measured_us']-1) for o in records)
     publish(__file__, about, records)
