@@ -16,7 +16,7 @@ pytest.importorskip('onnxruntime', reason="onnxruntime is not installed: pip ins
 
 from nas_workbench.arch import Key
 from nas_workbench.blocks import build_block
-from nas_workbench.costs.analytic import Macs
+from nas_workbench.costs.analytic import Macs, live, peak_activations
 from nas_workbench.costs.calibrate import calibrate, choose, report
 from nas_workbench.costs import measure as room
 from nas_workbench.costs.measure import Journal, Noisy, Pulse, explore, interpolate, journal_of, measure, measure_table, open_runtime
@@ -234,3 +234,28 @@ def test_a_table_may_have_any_name(little):
 def test_a_full_disk_is_named():
     with pytest.raises(OSError, match='/dev/full could not be written'): Journal(Path('/dev/full'), ABOUT)
     assert journal_of(Path('a/t.sqlite')) == Path('a/t.sqlite.journal')
+
+WITHIN = ('Relu', 'Clip', 'Sigmoid', 'HardSwish', 'Div', 'Erf', 'Mul', 'Add', 'Flatten')
+
+def followed(model):
+    "The most numbers alive at once, following every tensor through an ONNX graph; elementwise nodes write into their first input."
+    import onnx
+    g = onnx.shape_inference.infer_shapes(onnx.load_from_string(model)).graph
+    size = {o.name: int(np.prod([d.dim_value for d in o.type.tensor_type.shape.dim])) for o in (*g.input, *g.output, *g.value_info)}
+    buffer,last = {g.input[0].name: g.input[0].name},{}
+    for n,node in enumerate(g.node):
+        mine = [buffer[o] for o in node.input if o in buffer]
+        last |= dict.fromkeys(mine, n)
+        buffer[node.output[0]] = mine[0] if node.op_type in WITHIN else node.output[0]
+        last.setdefault(buffer[node.output[0]], n)
+    made = {b: min(n for n,node in enumerate(g.node) if buffer[node.output[0]] == b) if b != g.input[0].name else 0 for b in last}
+    return max(sum(size[b] for b in last if made[b] <= n <= last[b]) for n in range(len(g.node)))
+
+@pytest.mark.parametrize('preset', ['prunet-tiny', 'prunet'])
+def test_peak_activations_are_what_the_graph_holds(preset):
+    found = [replace(space(preset).sample(i), resolution=64) for i in range(6)]
+    for a in found: assert peak_activations(a, bytes_each=1) == followed(network_graph(a))
+    for k in {k for a in found for k in a.keys() if k.block.kind != 'skip'}: assert live(k) == followed(block_graph(k.block, k.resolution)), k
+    small = [Key(k.block, 1) for a in found for k in a.keys() if k.block.se and k.block.padded]
+    assert small
+    for k in small: assert live(k) == followed(block_graph(k.block, 1)), k
