@@ -717,6 +717,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'nas_workbench.job._folder': ('job.html#_folder', 'nas_workbench/job.py'),
                                    'nas_workbench.job._inherited': ('job.html#_inherited', 'nas_workbench/job.py'),
                                    'nas_workbench.job._is_over': ('job.html#_is_over', 'nas_workbench/job.py'),
+                                   'nas_workbench.job._named': ('job.html#_named', 'nas_workbench/job.py'),
                                    'nas_workbench.job._nothing': ('job.html#_nothing', 'nas_workbench/job.py'),
                                    'nas_workbench.job._settings': ('job.html#_settings', 'nas_workbench/job.py'),
                                    'nas_workbench.job._steps': ('job.html#_steps', 'nas_workbench/job.py'),
