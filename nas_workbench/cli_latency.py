@@ -9,12 +9,15 @@ __all__ = ['BARS', 'latency_app', 'TableFile', 'sparkline', 'series_name', 'valu
 
 # %% ../nbs/52_cli_latency.ipynb #c3
 import csv
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from .files import write_whole
 
 # %% ../nbs/52_cli_latency.ipynb #c6
 BARS = '▁▂▃▄▅▆▇█'
@@ -86,6 +89,8 @@ def default_file(about:Any, classes:int|None) -> Path:
 def _progress(o:Any) -> None:
     if sys.stderr.isatty(): typer.echo(f"\r{o.line():<60}", err=True, nl=o.done >= o.expected)
 
+def _say(text:str) -> None: typer.echo(f'nwb: {text}', err=True)
+
 @latency_app.command('measure')
 def measure_command(
     name: Annotated[str, typer.Argument(metavar='SPACE', help='A preset, or the path of a TOML or JSON file.')],
@@ -97,7 +102,8 @@ def measure_command(
     precision: Annotated[str|None, typer.Option(help='fp32, fp16 or bf16; by default fp32 on a CPU and fp16 on a GPU.')] = None,
     resolution: Annotated[int|None, typer.Option(help="Of the image, if not the space's own.")] = None,
     classes: Annotated[int|None, typer.Option(help="Of the classifier, if not the space's own.")] = None,
-    exhaustive: Annotated[bool, typer.Option('--exhaustive', help='Time every width.')] = False,
+    exhaustive: Annotated[bool, typer.Option('--exhaustive', help='Time every width; of a table that is there, those that are interpolated.')] = False,
+    anew: Annotated[bool, typer.Option('--anew', help='Take nothing from a table that is there; it stays until the new one is whole.')] = False,
     bound: Annotated[float, typer.Option(help='What a width that is not timed is typically off by, at most.')] = .03,
     noise: Annotated[float, typer.Option(help='Difference between visits above which nothing is stored.')] = .05,
     seconds: Annotated[float, typer.Option(help='At most, per block and visit.')] = .15,
@@ -111,7 +117,7 @@ def measure_command(
     where = space(name, classes=classes, resolution=resolution)
     rt = open_runtime(runtime, usual(runtime, device, batch=batch, threads=threads, precision=precision), device)
     file = out or default_file(about_now(where, rt), where.classes)
-    try: table = measure_table(where, rt, file, networks=networks, held_out=held_out, plan=Plan(seconds=seconds), report=_progress, exhaustive=exhaustive, bound=bound, limit=noise)
+    try: table = measure_table(where, rt, file, networks=networks, held_out=held_out, plan=Plan(seconds=seconds), report=_progress, say=_say, exhaustive=exhaustive, anew=anew, bound=bound, limit=noise)
     except KeyboardInterrupt:
         typer.echo('nwb: interrupted, the same command goes on where it was', err=True)
         raise typer.Exit(130) from None
@@ -129,7 +135,7 @@ def show_command(
     from nas_workbench.costs.table import read_table
     table = read_table(file)
     if html:
-        latency_figure(table).write_html(html, include_plotlyjs=True)
+        write_whole(html, latency_figure(table).to_html(include_plotlyjs=True).encode())
         typer.echo(html)
     else:
         for line in table_lines(table): typer.echo(line)
@@ -207,14 +213,15 @@ def export_command(
     if dest.exists(): raise ValueError(f"{dest} is there already: name another file, or remove it")
     if networks and dest.suffix != '.csv': raise ValueError(f"{dest} ends in {dest.suffix!r}: networks go into a .csv")
     if dest.suffix == '.csv':
-        with dest.open('w', newline='') as f:
-            rows = csv.writer(f)
-            if networks:
-                rows.writerow(['sum', 'predicted', 'measured'])
-                rows.writerows([f'{v:.2f}' for v in (n.sum, n.predicted, n.measured)] for n in table.networks if n.role == 'held out')
-            else:
-                rows.writerow(['key', 'latency_us', 'median_us', 'spread', 'measured', 'error', 'runs'])
-                rows.writerows([k, table.latency(k), e.median, e.spread, int(e.measured), e.error, e.runs] for k,e in table.entries.items())
+        text = io.StringIO(newline='')
+        rows = csv.writer(text)
+        if networks:
+            rows.writerow(['sum', 'predicted', 'measured'])
+            rows.writerows([f'{v:.2f}' for v in (n.sum, n.predicted, n.measured)] for n in table.networks if n.role == 'held out')
+        else:
+            rows.writerow(['key', 'latency_us', 'median_us', 'spread', 'measured', 'error', 'runs'])
+            rows.writerows([k, table.latency(k), e.median, e.spread, int(e.measured), e.error, e.runs] for k,e in table.entries.items())
+        write_whole(dest, text.getvalue().encode())
     elif dest.suffix == '.sqlite': write_table(table, dest)
     else: raise ValueError(f"{dest} ends in {dest.suffix!r}: use .sqlite for a table, .csv for its entries")
     typer.echo(dest)
@@ -222,12 +229,13 @@ def export_command(
 @latency_app.command('import')
 def import_command(
     file: TableFile,
+    out: Annotated[Path|None, typer.Option(help='Where it goes; by default where searches look, named after what it is for.')] = None,
     replace: Annotated[bool, typer.Option('--replace', help='Even if a table for the same is there.')] = False,
 ) -> None:
-    "Check a table from elsewhere and put it where searches look."
+    "Check a table from elsewhere and put it where searches look, or where one says."
     from nas_workbench.costs.table import read_table, write_table
     table = read_table(file)
-    dest = default_file(table.about, table.classes)
+    dest = out or default_file(table.about, table.classes)
     if dest.exists() and not replace:
         old = read_table(dest)
         if old == table: return typer.echo(dest)
