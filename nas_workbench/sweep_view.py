@@ -17,7 +17,7 @@ from .extras import need
 from .figure import Figure
 from .record import NAME, read
 from .sweep import Standing, job_folder, status, summary
-from .views import Point, fig_pareto, fig_words, point, refresh
+from .views import Point, fig_pareto, fig_words, point
 
 # %% ../nbs/24_sweep_view.ipynb #c4
 with need('lab'):
@@ -68,7 +68,7 @@ class LiveSweep(W.VBox):
         goes_on = self.process.poll() is None if self.process else any(o.state == 'running' for o in now)
         text = sweep_table(now)
         if text != self.table.value: self.table.value = text
-        refresh(self.figure, fig_front(self.folder, now))
+        self.figure.become(fig_front(self.folder, now))
         return goes_on
 
     async def _follow(self) -> None:

@@ -6,7 +6,7 @@
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'SCALE', 'GHOST',
            'SHADES', 'describe', 'fig_words', 'fig_probabilities', 'fig_masks', 'fig_architecture', 'fig_network',
            'fig_losses', 'fig_cost', 'fig_entropy', 'fig_training', 'fig_detection', 'fig_runs', 'Point', 'point',
-           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'figures_anywhere', 'refresh']
+           'pareto', 'fig_pareto', 'fig_fronts', 'Timed', 'fig_measured', 'figures_anywhere']
 
 # %% ../nbs/21_views.ipynb #c3
 import re
@@ -587,24 +587,3 @@ def figures_anywhere() -> None:
             return {k: re.sub(r'<script src="https?://[^"]*"></script>', '', v) for k,v in super().to_mimebundle(fig).items()}
     pio.renderers['offline'] = Offline()
     pio.renderers.default = 'plotly_mimetype+offline'
-
-# %% ../nbs/21_views.ipynb #c53
-def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
-    return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
-
-def refresh(
-    widget:Any,    # A `Figure`, or any `FigureWidget`
-    fig:go.Figure, # What it shall show
-) -> int:          # Traces and properties of the layout that were touched
-    "Change in place what differs from the figure that was shown last, in one message; what was zoomed into stays."
-    old,new = getattr(widget, '_shown', None) or widget.to_dict(),fig.to_dict()
-    same = next((n for n,(a,b) in enumerate(zip(old['data'], new['data'])) if a['type'] != b['type']), min(len(old['data']), len(new['data'])))
-    changes = [(n, c) for n,(a,b) in enumerate(zip(old['data'][:same], new['data'])) if (c := _changed(a, b))]
-    layout = _changed(old['layout'], new['layout'])
-    if len(widget.data) > same: widget.data = widget.data[:same]
-    with widget.batch_update():
-        for n,c in changes: widget.data[n].update(c, overwrite=True)
-        if layout: widget.layout.update(layout, overwrite=True)
-    if len(new['data']) > same: widget.add_traces(fig.data[same:])
-    widget._shown = new
-    return len(changes) + len(layout) + len(new['data']) - same

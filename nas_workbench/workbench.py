@@ -26,7 +26,7 @@ from .record import Record, read
 from .runs import DESK, Following, Situation, arguments, called, launch, note, notes, seen, situation, states, stop, tidy
 from .search.config import CHANGEABLE, SearchConfig
 from .story import words
-from .views import fig_words, refresh
+from .views import fig_words
 
 # %% ../nbs/23_workbench.ipynb #c4
 with need('lab'):
@@ -266,7 +266,7 @@ class Workbench:
             try: return draw(self.record)
             except ValueError as e: return fig_words(str(e))
         widget = Figure(now())
-        self._more.append(lambda: refresh(widget, now()))
+        self._more.append(lambda: widget.become(now()))
         return widget
 
     def then(self, does:Callable[[], None]) -> None:

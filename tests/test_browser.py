@@ -93,7 +93,7 @@ def test_a_page_without_a_kernel(lab, jupyter, tmp_path):
 
 LIVE = """from nas_workbench.figure import Figure
 from nas_workbench.record import Record, read
-from nas_workbench.views import fig_losses, fig_probabilities, refresh
+from nas_workbench.views import fig_losses, fig_probabilities
 r = read('../tests/data/search')
 def until(n): return Record(tuple(o for o in r.events if getattr(o, 'epoch', 0) <= n and type(o).__name__ != 'Finished'))
 w = Figure(fig_probabilities(until(5), 3))
@@ -109,7 +109,7 @@ def test_a_figure_that_is_refreshed_stays_the_same_figure(lab, jupyter):
     page = live.page
     live.run_all()
     wait_for(lambda: live.ask('print(len(late))').strip() == '1', page)
-    live.ask('refresh(w, fig_probabilities(until(4), 3)); refresh(w, fig_probabilities(until(5), 3)); refresh(w, fig_probabilities(until(6), 3))')
+    live.ask('w.become(fig_probabilities(until(4), 3)); w.become(fig_probabilities(until(5), 3)); w.become(fig_probabilities(until(6), 3))')
     page.wait_for_timeout(2500)  # longer than anywidget waits for a widget to begin
     assert page.locator('.js-plotly-plot').count() == 0
     live.ask('send(*late[0])')
@@ -117,12 +117,12 @@ def test_a_figure_that_is_refreshed_stays_the_same_figure(lab, jupyter):
     def told(what): return page.evaluate(f"(() => {{ const o = document.querySelector('.js-plotly-plot'); return {what}; }})()")
     page.evaluate("document.querySelector('.js-plotly-plot').mark = 'the first'")
     assert told('o.data[0].x.length') == 6  # what came while it was not there is not lost
-    live.ask('refresh(w, fig_probabilities(until(9), 3))')
+    live.ask('w.become(fig_probabilities(until(9), 3))')
     wait_for(lambda: told('o.data[0].x.length') == 9, page)
-    live.ask('w.layout.xaxis.range = [4, 8]; refresh(w, fig_probabilities(r, 3))')
+    live.ask('w.layout.xaxis.range = [4, 8]; w.become(fig_probabilities(r, 3))')
     wait_for(lambda: max(told('o.data.map(t => t.x.length)')) == 20, page)
     assert told('o.layout.xaxis.range') == [4, 8] and told('o.mark') == 'the first'
-    live.ask('refresh(w, fig_losses(r))')
+    live.ask('w.become(fig_losses(r))')
     page.wait_for_selector('.js-plotly-plot .gtitle:has-text("What it learns")')
     assert told('o.data.length') == 7 and told('o.mark') == 'the first' and page.locator('.js-plotly-plot').count() == 1 and live.faults() == []
     page.close()
