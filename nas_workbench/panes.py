@@ -19,7 +19,9 @@ from .files import asset
 from .record import Record
 from .runs import Following, called, notes, program, runs_in
 from .scrubber import Scrubber
-from .views import fig_cost, fig_entropy, fig_losses, fig_masks, fig_pareto, fig_probabilities, fig_runs, fig_training, fig_words, point
+from .gallery import fig_pareto, point
+from .sheet import fig_words
+from .views import fig_cost, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_runs, fig_training
 
 # %% ../nbs/22_panes.ipynb #c4
 with need('lab'):

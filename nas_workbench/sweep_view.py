@@ -17,7 +17,8 @@ from .extras import need
 from .figure import Figure
 from .record import NAME, read
 from .sweep import Standing, job_folder, status, summary
-from .views import Point, fig_pareto, fig_words, point
+from .gallery import Point, fig_pareto, point
+from .sheet import fig_words
 
 # %% ../nbs/24_sweep_view.ipynb #c4
 with need('lab'):

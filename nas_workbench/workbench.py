@@ -26,7 +26,7 @@ from .record import Record, read
 from .runs import DESK, Following, Situation, arguments, called, launch, note, notes, seen, situation, states, stop, tidy
 from .search.config import CHANGEABLE, SearchConfig
 from .story import words
-from .views import fig_words
+from .sheet import fig_words
 
 # %% ../nbs/23_workbench.ipynb #c4
 with need('lab'):
