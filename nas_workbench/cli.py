@@ -10,6 +10,9 @@ __all__ = ['app', 'Device', 'ArchFile', 'arch_app', 'docs_app', 'bench_app', 'se
 # %% ../nbs/50_cli.ipynb #c3
 import errno
 import warnings
+from collections.abc import Callable
+from dataclasses import Field, fields
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +28,7 @@ from .cli_report import report_command
 from .cli_sweep import sweep_app
 from .cli_train import train_app
 from .extras import MissingExtra, UnknownName
+from .parameters import KNOWN, Job
 
 # %% ../nbs/50_cli.ipynb #c6
 def sentence(e:BaseException) -> str:
@@ -143,55 +147,38 @@ def docs_screenshots(
     for path in screenshots(project_root(), dest, width): typer.echo(path)
 
 # %% ../nbs/50_cli.ipynb #c12
-def _number(name:str) -> Any: return typer.Option(help=f"{name}; the preset's by default.")
+def _option(f:Field) -> Parameter:
+    "A parameter of the main job as an option of the shell."
+    help,known = f.metadata['help'],KNOWN.get(f.name, ())
+    if known and known[-1] not in help: help += ': ' + ', '.join(known)
+    if f.default is None: help += "; the preset's by default"
+    names = ['--' + f.name.replace('_', '-')] if f.default is False else []  # what is off needs no option that leaves it off
+    return Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=Annotated[f.type, typer.Option(*names, help=help + '.')])
+
+def _takes(record:type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    "Decorates a command whose options are the fields of `record`."
+    def typed(command:Callable[..., None]) -> Callable[..., None]:
+        options = [_option(o) for o in fields(record)]
+        command.__signature__ = Signature(options)  # type: ignore[attr-defined]
+        command.__annotations__ = {o.name: o.annotation for o in options}
+        return command
+    return typed
 
 @app.command('search')
-def search_command(
-    alpha: Annotated[float|None, _number('Weight of the latency; larger finds faster networks')] = None,
-    beta: Annotated[float|None, _number('Exponent of ln LAT in the loss')] = None,
-    phi: Annotated[float|None, _number('Where a layer can be skipped, factor of its skip')] = None,
-    lam: Annotated[float|None, _number('And of the block beside the skip')] = None,
-    tau: Annotated[float|None, _number('Temperature of the Gumbel-Softmax')] = None,
-    space: Annotated[str, typer.Option(help='Search space: a preset or a file.')] = 'prunet-tiny',
-    data: Annotated[str, typer.Option(help='Data set: digits, shapes, folder:PATH, torch/cifar10, imagenet:PATH, …')] = 'digits',
-    runtime: Annotated[str, typer.Option(help='What latencies are measured with: onnxruntime, torch, tensorrt, trtexec.')] = 'onnxruntime',
-    device: Device = 'cpu',
-    table: Annotated[str, typer.Option(help='A latency table from elsewhere.')] = '',
-    epochs: Annotated[int|None, _number('Epochs')] = None,
-    warmup: Annotated[int|None, _number('Warm-up epochs')] = None,
-    batch_size: Annotated[int|None, _number('Images in a batch')] = None,
-    seed: Annotated[int, typer.Option(help='Of everything random.')] = 0,
-    preset: Annotated[str, typer.Option(help='Recipe: digits, laptop, smoke or imagenet.')] = 'digits',
-    track: Annotated[str, typer.Option(help='Tell tensorboard, mlflow or wandb too.')] = '',
-    out_dir: Annotated[str, typer.Option(help='Run folder; a new one in runs/ by default.')] = '',
-    resume: Annotated[bool, typer.Option('--resume', help='Go on with the run in --out-dir.')] = False,
-    root: Annotated[str, typer.Option(help='Folder of torch/ and hfds/ sets, or that a path starts from.')] = '',
-    download: Annotated[bool, typer.Option('--download', help='Let torch/, hfds/ and teachers download what is missing.')] = False,
-    skip_broken: Annotated[bool, typer.Option('--skip-broken', help='Leave out images that cannot be read.')] = False,
-    classes: Annotated[float, typer.Option(help='Classes to search on, a number or a share; 0: as the preset says.')] = 0.,
-    augment: Annotated[str, typer.Option(help="Of images to learn from; the preset's by default.")] = '',
-    cache: Annotated[str, typer.Option(help='Decoded images in memory: auto, always or never.')] = 'auto',
-    workers: Annotated[int, typer.Option(help='Processes that load images.')] = 0,
-    prefetch: Annotated[int, typer.Option(help='Batches that each of these loads ahead.')] = 2,
-    train: Annotated[bool, typer.Option(help='Train the network that is found.')] = True,
-    inherit: Annotated[bool, typer.Option('--inherit', help='Begin its training with the weights of the search.')] = False,
-    teacher: Annotated[str, typer.Option(help='Whom it learns from besides the labels: a model of timm, whose teacher of table 4 (gpunet-0, …), or a run folder.')] = '',
-    teacher_weights: Annotated[str, typer.Option(help='A checkpoint of the teacher.')] = '',
-) -> None:
+@_takes(Job)
+def search_command(**asked:Any) -> None:
     "Measure, search, train, and keep what was found."
-    asked = dict(locals())
-    from nas_workbench.job import Job, run
+    from nas_workbench.job import run
     from nas_workbench.machine import several
     from nas_workbench.progress import Terminal
     shown = Terminal()
-    with several(device) as ranks:
+    with several(asked['device']) as ranks:
         result = run(Job(**asked), ranks, shown.say, shown.report)
         if ranks.rank: return
         measured = f", measured {result['measured_us']:.1f}" if result['measured_us'] else ''
         typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['trained_top1_pct' if result['trained_top1_pct'] is not None else 'top1_pct']:.1f}%, {result['params']:,} parameters")
         for note in result['notes']: typer.echo(f'note: {note}')
         typer.echo(result['folder'])
-
 
 # %% ../nbs/50_cli.ipynb #c14
 bench_app = _group('bench', 'Measure what sharing and pruning save.')

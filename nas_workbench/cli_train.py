@@ -55,6 +55,7 @@ def network_of(source:str) -> tuple[Any, dict[str, Any]]: # An `Architecture`, a
 def data_of(name:str, a:Any, job:dict[str, Any], root:str='', **how:Any) -> Any: # A `DataSource`
     "The data set of this name, or that of the run, in the size of the network's images."
     from nas_workbench.data import dataset
+    if name in ('', job.get('data')): how |= {k: job[k] for k in ('valid', 'images', 'difficulty') if k in job}  # which decide what was held back
     name,root = name or job.get('data') or 'digits',root or job.get('root', '')
     if name == 'shapes' and 10 <= a.classes <= 100: how['classes'] = a.classes  # as many as are asked for
     return dataset(name, resolution=a.resolution, channels=a.stem.c_in, root=root or None, skip_broken=bool(how.pop('skip_broken', False) or job.get('skip_broken')), **how)

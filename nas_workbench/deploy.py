@@ -124,7 +124,7 @@ def build_engine(model:bytes, truth:Reference, settings:Settings) -> tuple[bytes
     if isinstance(rt, str): return None, {'notes': [rt]}
     made = rt.compile(model, (truth.a.stem.c_in, truth.a.resolution, truth.a.resolution))
     difference,same = truth.against(made.run)
-    return made.plan(), dict(engine=f'{rt.name} {rt.version} on {rt.device}, {made.precision}, batch {settings.batch}', engine_difference=difference, engine_same=same)
+    return made.plan(), dict(engine=f'{rt.name} {rt.version} on {rt.device}, {made.built.words()}, batch {settings.batch}', engine_layers=made.built.layers, engine_difference=difference, engine_same=same)
 
 # %% ../nbs/30_deploy.ipynb #c15
 NAMES = ('network.onnx', 'network.fp16.onnx', 'network.engine', 'infer.py')

@@ -22,7 +22,7 @@ from .space import space
 with need('lab'): import ipywidgets as W
 
 # %% ../nbs/22_form.ipynb #c6
-MORE = ('root', 'download', 'skip_broken', 'classes', 'augment', 'cache', 'workers', 'prefetch', 'inherit', 'teacher', 'teacher_weights', 'track')  # seldom asked for: behind a fold
+MORE = ('root', 'download', 'skip_broken', 'valid', 'images', 'difficulty', 'classes', 'augment', 'cache', 'workers', 'prefetch', 'inherit', 'teacher', 'teacher_weights', 'track')  # seldom asked for: behind a fold
 _ASKED = {f.name: f for f in fields(Job) if f.name != 'resume'}  # which is what the buttons are for
 
 class Form(W.VBox):

@@ -138,7 +138,8 @@ def checked(job:Job) -> Ready:
     if job.teacher_weights and not job.teacher: raise ValueError("teacher_weights is a checkpoint of no teacher: say of which in teacher")
     if job.resume and not job.out_dir: raise ValueError("resume needs to know with what: name the run folder in out_dir")
     runtime = None if job.table else open_runtime(job.runtime, usual(job.runtime, job.device), job.device)
-    def images(**how:Any) -> DataSource: return dataset(job.data, resolution=s.resolution, root=job.root or None, skip_broken=job.skip_broken, download=job.download, in_memory=CACHE[job.cache], **how)
+    def images(**how:Any) -> DataSource: return dataset(job.data, resolution=s.resolution, root=job.root or None, skip_broken=job.skip_broken, download=job.download, in_memory=CACHE[job.cache],
+                                                    valid=job.valid, images=job.images, difficulty=job.difficulty, **how)
     recipe = job.training() if job.train else None
     part = images(classes=config.classes, augment=config.augment)
     every:dict[str, Any] = dict(classes=config.classes) if job.data == 'shapes' else {}  # which are as many as one asks for

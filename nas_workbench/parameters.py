@@ -43,6 +43,9 @@ class Job:
     root: str = _asked('', "Folder that torch/ and hfds/ keep their sets in, or that a data set's path starts from")
     download: bool = _asked(False, 'Let torch/, hfds/ and teachers download what is missing')
     skip_broken: bool = _asked(False, 'Leave out images that cannot be read')
+    valid: float = _asked(.2, 'Share of the images that is held back, where a data set does not say which')
+    images: int = _asked(6000, 'Of shapes: how many are drawn for an epoch')
+    difficulty: float = _asked(.5, 'Of shapes: how hard they are told apart, 0 to 1')
     classes: float = _asked(0., 'What is searched on: a number of classes, or a share of them such as 0.1; 0: as the preset says')
     augment: str = _asked('', "What happens to images to learn from: none, light, paper, retrain, or timm's name; '': as the preset says")
     cache: str = _asked('auto', 'Whether decoded images stay in memory: always, never, or auto, where they are small')
@@ -59,6 +62,7 @@ class Job:
             value = getattr(self, f.name)
             if f.type in (str, bool) and not isinstance(value, f.type): raise ValueError(f"{f.name} is {value!r}: use {'text' if f.type is str else 'True or False'}")
         if type(self.workers) is not int or self.workers < 0: raise ValueError(f"workers is {self.workers!r}: use a whole number, 0 to load images in this process")
+        if type(self.images) is not int or self.images < 1: raise ValueError(f"images is {self.images!r}: use a whole number from 1 up")
         if type(self.prefetch) is not int or self.prefetch < 1: raise ValueError(f"prefetch is {self.prefetch!r}: use a whole number from 1 up")
         if self.cache not in CACHE: raise ValueError(f"cache is {self.cache!r}: use {', '.join(CACHE)}")
 

@@ -80,7 +80,13 @@ def recipe(job:dict[str, Any]) -> SearchConfig:
     return preset('laptop', **(SEARCH | change), alpha=job['alpha'], seed=job['seed'])
 
 def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]:
-    "A search, and what it cost."
+    "A search, and what it cost; made once, however often what it found is trained."
+    file = out/'searches'/f'{name(job)}.json'
+    if not file.exists(): write_whole(file, json.dumps(search(job, out)).encode())
+    more = json.loads(file.read_text())
+    return Architecture.from_json(json.dumps(more.pop('architecture'))), more
+
+def search(job:dict[str, Any], out:Path) -> dict[str, Any]:
     data = dataset('shapes', resolution=SPACE.resolution, images=SEARCH_IMAGES)
     told:list[Event] = []
     where = ENUMERATED if job['kind'] == 'enumerated' else SPACE
@@ -88,8 +94,9 @@ def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]
     s = Search(recipe(job), where, data, table(out), out/'searches'/name(job), told.append, warmups=out/'warmups')
     found = s.run()
     epochs,costs = [o for o in told if isinstance(o, Epoch)],[o for o in told if isinstance(o, Cost)]
-    return found.architecture, dict(seconds=round(process_time()-began, 1), ce=[round(o.ce, 3) for o in epochs], lat=[round(o.lat, 1) for o in epochs], own_top1=found.top1,
-                                    blocks=[sum(map(len, o.blocks)) for o in epochs], step_ms=[round(o.weights_ms, 1) for o in costs], said=[o.text for o in told if isinstance(o, Warned)])
+    return dict(seconds=round(process_time()-began, 1), ce=[round(o.ce, 3) for o in epochs], lat=[round(o.lat, 1) for o in epochs], own_top1=found.top1,
+                blocks=[sum(map(len, o.blocks)) for o in epochs], step_ms=[round(o.weights_ms, 1) for o in costs], said=[o.text for o in told if isinstance(o, Warned)],
+                architecture=json.loads(found.architecture.to_json()))
 
 def twin(job:dict[str, Any], out:Path) -> Architecture:
     "A random network that is predicted to be within 3% as fast as a found one: its widths are drawn below a cap that is drawn too, as uniform ones are never that fast."

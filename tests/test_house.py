@@ -36,7 +36,7 @@ MAP = '''
 2 | runtime.base     | 0
 2 | runtime.torch    | 0 runtime.base
 2 | runtime.onnx     | 0 runtime.base
-2 | runtime.tensorrt | 0 runtime.base runtime.onnx
+2 | runtime.tensorrt | 0 runtime.base runtime.torch runtime.onnx
 2 | costs.table      | 0
 2 | costs.calibrate  | 0 costs.table
 2 | costs.measure    | 0 blocks network runtime.* costs.table costs.calibrate

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from nas_workbench.runtime.base import BuildError
-from nas_workbench.runtime.tensorrt import TensorRtEngine, built_precision, gpu_median_us, parse_log, parse_times
+from nas_workbench.runtime.tensorrt import Built, TensorRtEngine, gpu_median_us, keeping, parse_log, parse_times
 
 TESTS = Path(__file__).parent
 ROOM = TESTS.parent/'nas_workbench'/'runtime'/'tensorrt.py'
@@ -26,6 +26,9 @@ WRONG = {  # what is done to the room: (a line, what it becomes, what mypy says,
     'a call of 8': ('execute_async_v3', 'execute_async_v2', '"IExecutionContext" has no attribute "execute_async_v2"', {10, 11}),
     'a wrong argument': ('self.engine.get_tensor_shape(name)', 'self.engine.get_tensor_shape(0)', 'incompatible type "int"; expected "str"', {10, 11}),
     'an argument too few': ('set_tensor_address(name, address)', 'set_tensor_address(name)', 'Missing positional argument "memory"', {10, 11}),
+    'a timing cache without its contents': ('config.create_timing_cache(known)', 'config.create_timing_cache()', 'Missing positional argument "serialized_timing_cache"', {10, 11}),
+    'a timing cache that is taken unseen': ('config.set_timing_cache(cache, False)', 'config.set_timing_cache(cache)', 'Missing positional argument "ignore_mismatch"', {10, 11}),
+    'a timing cache that may be none': ('if cache is not None and config', 'if config', 'incompatible type "ITimingCache | None"', {10, 11}),
     'a failure not looked at': ('if plan is None: raise', 'if False: raise', 'incompatible type "IHostMemory | None"', {10, 11}),
 }
 
@@ -48,22 +51,32 @@ def test_the_calls_are_those_that_tensorrt_offers(version, tmp_path):
 
 # ---- an engine built through a package that behaves as the version does
 def pretend(version, layers, *, plan=b'plan', context=True, complaints=()):
-    "A package `tensorrt`; what it was asked for is in its `asked`."
+    "A package `tensorrt`; what it was asked for is in its `asked`, a timing cache is good when it holds its version."
     asked = []
     def flag(name, i): return type(name, (), {'__int__': lambda self: i})()
     class Logger:
         Severity = SimpleNamespace(INTERNAL_ERROR='F', ERROR='E', WARNING='W')
     def build(network, config):
         asked.append(('verbosity', config.profiling_verbosity))
+        asked.extend(('timing cache', o) for o in config.set)
         for severity,msg in complaints: logger[0].log(severity, msg)
         return plan
+    def config():
+        attached = []
+        def attach(cache, ignore_mismatch):
+            good = not ignore_mismatch and cache.holds in (b'', version.encode())
+            if good: attached.append(cache.holds)
+            return good
+        def create(known): return None if known == b'damaged' else SimpleNamespace(holds=known, serialize=lambda: bytearray(version.encode()))
+        return SimpleNamespace(clear_flag=lambda o: asked.append(('cleared', int(o))), create_timing_cache=create, set_timing_cache=attach, set=attached)
     def engine(plan):
+        if plan == b'of another version': return None
         return SimpleNamespace(create_execution_context=lambda: SimpleNamespace(set_tensor_address=lambda name, at: name == 'input', execute_async_v3=lambda stream: stream == 7) if context else None,
                                create_engine_inspector=lambda: SimpleNamespace(get_engine_information=lambda format: json.dumps(layers)), get_tensor_shape=lambda name: [1, 2], serialize=lambda: bytearray(plan))
     logger = []
     def builder(o):
         logger.append(o)
-        return SimpleNamespace(create_network=lambda flags=0: asked.append(('flags', flags)), create_builder_config=lambda: SimpleNamespace(clear_flag=lambda o: asked.append(('cleared', int(o)))), build_serialized_network=build)
+        return SimpleNamespace(create_network=lambda flags=0: asked.append(('flags', flags)), create_builder_config=config, build_serialized_network=build)
     trt = ModuleType('tensorrt')
     trt.__dict__.update(__version__=version, asked=asked, ILogger=Logger, Builder=builder, Runtime=lambda logger: SimpleNamespace(deserialize_cuda_engine=engine),
         OnnxParser=lambda network, logger: SimpleNamespace(parse=lambda model: model != b'Fold', num_errors=1, get_error=lambda i: SimpleNamespace(desc=lambda: 'no importer\nfor Fold')),
@@ -72,9 +85,9 @@ def pretend(version, layers, *, plan=b'plan', context=True, complaints=()):
     return trt
 
 def inspected(version, *types):
-    "What the engine inspector of a version says of layers that hand on these types."
-    field = 'DataType' if version >= '11' else 'Format/Datatype'
-    return {'Layers': [{'Name': f'layer {i}', 'Outputs': [{'Name': 'y', field: o}]} for i,o in enumerate(types)]}
+    "What the engine inspector of a version says of layers that compute in these types."
+    field = 'Datatype' if version >= '11' else 'Format/Datatype'
+    return {'Layers': [{'Name': f'layer {i}', 'LayerType': 'kgen', 'Inputs': [{'Name': 'x', field: o}], 'Outputs': [{'Name': 'y', field: o}]} for i,o in enumerate(types)]}
 
 VERSIONS = ['10.16.1', '11.4.0']
 
@@ -84,7 +97,7 @@ def test_an_engine_is_strongly_typed_and_looked_at(version, precision, types, mo
     trt = pretend(version, inspected(version, *types))
     monkeypatch.setitem(sys.modules, 'tensorrt', trt)
     made = TensorRtEngine(b'model', precision)
-    assert (made.precision, made.plan(), made.shape('output')) == (precision, b'plan', (1, 2))
+    assert (made.built.layers, made.plan(), made.shape('output')) == ({precision: types.count(types[0])}, b'plan', (1, 2))
     assert trt.asked == [('flags', 0 if version >= '11' else 2), *([('cleared', 7)] if precision == 'fp32' else []), ('verbosity', 'detailed')]
 
 @pytest.mark.parametrize('version', VERSIONS)
@@ -92,6 +105,34 @@ def test_an_engine_is_strongly_typed_and_looked_at(version, precision, types, mo
 def test_an_engine_in_another_precision_is_refused(version, asked, types, built, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorrt', pretend(version, inspected(version, *types)))
     with pytest.raises(BuildError, match=f'TensorRT {version} built {built} although {asked} was asked for'): TensorRtEngine(b'model', asked)
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_an_engine_around_fp32_is_none_of_fp16(version, monkeypatch):
+    "Its input, its output and what converts them are FP16, and nothing else is."
+    layers = inspected(version, 'Half', 'Float', 'Half')
+    for i in (0, 2): layers['Layers'][i]['LayerType'] = 'Reformat'
+    monkeypatch.setitem(sys.modules, 'tensorrt', pretend(version, layers))
+    with pytest.raises(BuildError, match=f'TensorRT {version} built fp32 although fp16 was asked for'): TensorRtEngine(b'model', 'fp16')
+
+@pytest.mark.parametrize('version', VERSIONS)
+def test_engines_and_timings_are_kept(version, tmp_path, monkeypatch):
+    trt = pretend(version, inspected(version, 'Half'))
+    monkeypatch.setitem(sys.modules, 'tensorrt', trt)
+    def begun_with(): return [o for name,o in trt.asked if name == 'timing cache']
+    rt = SimpleNamespace()
+    with keeping(rt, tmp_path/'t.kept') as kept:
+        for _ in range(2): assert TensorRtEngine(b'model', 'fp16', kept).built.layers == {'fp16': 1}
+        assert begun_with() == [b''] and kept.timing.read_bytes() == version.encode()  # built once
+        TensorRtEngine(b'another', 'fp16', kept)
+        assert begun_with() == [b'', version.encode()]
+        there = kept.engine(b'model', version, 'fp16')
+        assert there.read_bytes() == b'plan' and there != kept.engine(b'model', version, 'fp32')
+        for bad in (b'damaged', b'of another device'):
+            kept.timing.write_bytes(bad)
+            there.write_bytes(b'of another version')
+            TensorRtEngine(b'model', 'fp16', kept)
+            assert begun_with()[-1] == b'' and kept.timing.read_bytes() == version.encode() and there.read_bytes() == b'plan'
+    assert [o.name for o in (tmp_path/'t.kept').iterdir()] == ['timing.cache']
 
 @pytest.mark.parametrize('version', VERSIONS)
 def test_an_engine_that_says_nothing_of_its_precision_is_refused(version, monkeypatch):
@@ -153,4 +194,4 @@ def test_exported_times(keys):
 def test_layers_of_every_version():
     old = {'Layers': [{'Outputs': [{'Format/Datatype': o}]} for o in ('Row major linear FP16 format', 'Channel major FP16 format where channel % 8 == 0')], 'Bindings': ['input']}
     new = {'Layers': [{'Outputs': [{'Format': 'Channel major where channel % 8 == 0', 'DataType': 'Half'}]}], 'I/O Tensors': [{'Name': 'input', 'DataType': 'Float'}]}
-    assert [built_precision(json.dumps(o)) for o in (old, new)] == ['fp16', 'fp16']
+    assert [Built.read(json.dumps(o)).layers for o in (old, new)] == [{'fp16': 2}, {'fp16': 1}]

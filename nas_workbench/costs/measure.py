@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['CALM', 'RUNTIMES', 'interpolate', 'slower_than_wider', 'explore', 'compile_key', 'compile_network', 'time_key',
            'time_network', 'Noisy', 'Journal', 'Visits', 'apart', 'quietest', 'Pulse', 'check_quiet', 'measure',
-           'open_runtime', 'usual', 'reopen', 'about_now', 'pulse_of', 'measure_networks', 'measure_table']
+           'open_runtime', 'usual', 'reopen', 'about_now', 'kept_beside', 'built_in', 'pulse_of', 'measure_networks',
+           'measure_table']
 
 # %% ../../nbs/costs/02_measure.ipynb #c3
 import hashlib
@@ -124,7 +125,7 @@ def _timed(compiled:Callable[[], Any], plan:Plan) -> Timing:
     start = monotonic()
     made = compiled()
     preparing = (monotonic()-start)*1e6
-    return replace(time_runs(made.sample, replace(plan, least_us=max(plan.least_us, preparing))), preparing=preparing)
+    return replace(time_runs(made.sample, replace(plan, least_us=max(plan.least_us, preparing))), preparing=preparing, built=made.precision)
 
 # %% ../../nbs/costs/02_measure.ipynb #c19
 class Noisy(ValueError):
@@ -368,6 +369,17 @@ def about_now(space:Any, runtime:Runtime) -> About:
     o = runtime.settings
     return About(space.name, space.resolution, runtime.device, runtime.name, runtime.version, o.precision, o.batch, o.threads, runtime.where)
 
+def kept_beside(
+    file:Path,   # Of a table
+) -> Path:
+    "Where a runtime keeps what takes it long to find out."
+    return file.with_suffix('.kept')
+
+def built_in(journal:Journal) -> str:
+    "In which precision the things in a journal were built; with how many of each where they differ."
+    found = Counter({name: t.built for (name,_),t in journal.seen.items() if t.built}.values())
+    return ', '.join(found) if len(found) < 2 else ', '.join(f'{k} {n}' for k,n in found.most_common())
+
 def pulse_of(runtime:Runtime, space:Any, **kwargs:Any) -> Pulse:
     "A pulse on this runtime: the block in the middle of the space, by MACs. The program trtexec warms up and repeats by itself, and is taken as it is."
     if runtime.name == 'trtexec': return Pulse(lambda: 1.)
@@ -408,7 +420,7 @@ def measure_table(
         try: old.check(**now.what())
         except ValueError as e: raise ValueError(f"{file} is there already: {e}; name another file or remove this one") from None
         if not old.missing(space.latency_keys()) and (old.calibrated or not networks): return old
-    with claim(runtime.where, 'a measurement', alone=True):
+    with claim(runtime.where, 'a measurement', alone=True), runtime.keeping(file and kept_beside(file)):
         log = Journal(file.with_suffix('.journal') if file else None, now)
         pulse = pulse_of(runtime, space, tolerance=limit)
         entries,noise = measure(space.latency_keys(), lambda k: pulse.timed(lambda: time_key(runtime, k, plan)), log, report=report, limit=limit, **kwargs)
@@ -419,7 +431,7 @@ def measure_table(
             timed = measure_networks(some + others, runtime, log, pulse, plan, limit=limit, report=report)
             table = calibrate(table, timed[:len(some)], timed[len(some):])
         check_quiet(log, limit)
-        table = replace(table, about=replace(table.about, preparing=sum(o.preparing for o in log.seen.values())/1e6, running=sum(o.running for o in log.seen.values())/1e6))
+        table = replace(table, about=replace(table.about, preparing=sum(o.preparing for o in log.seen.values())/1e6, running=sum(o.running for o in log.seen.values())/1e6, built=built_in(log)))
     if file:
         write_table(table, file)
         file.with_suffix('.journal').unlink(missing_ok=True)

@@ -38,10 +38,11 @@ class About:
     noise: float = 0.    # Median difference between two visits to the same block, a share
     preparing: float = 0. # Exporting and compiling what was timed, seconds
     running: float = 0.   # Running it, seconds
+    built: str = ''       # In which precision the runtime really built what was timed; with how many of each where they differ
 
     def what(self) -> dict[str, object]:
         "Those by which tables are of the same kind; the others say how this one came about."
-        return {k: v for k,v in asdict(self).items() if k not in ('date', 'noise', 'preparing', 'running')}
+        return {k: v for k,v in asdict(self).items() if k not in ('date', 'noise', 'preparing', 'running', 'built')}
 
     def check(self, **wanted:object) -> None:
         "Raise unless the table was measured with these: device, runtime, precision, batch, threads, resolution, …"

@@ -12,7 +12,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 from pathlib import Path
@@ -48,6 +48,7 @@ class Timing:
     disturbed: float = 0. # How much slower than when quiet the device was meanwhile, a share; 0 where nobody looked
     preparing: float = 0. # Exporting and compiling before the first run, microseconds
     running: float = 0.   # All runs, those to warm up included, microseconds
+    built: str = ''       # In which precision, as `Compiled.precision` says it
 
 def quantile(ordered:Sequence[float], q:float) -> float:
     "Of sorted numbers, linear between neighbours."
@@ -140,6 +141,7 @@ class Runtime(Protocol):
     settings: Settings
     takes: str          # 'module' or 'onnx'
     def compile(self, source:Any, shape:tuple[int, int, int]) -> Compiled: "`shape` is (channels, height, width); the batch comes from the settings."
+    def keeping(self, folder:Path|None) -> AbstractContextManager[Any]: "Inside, what takes long to build is kept for the next time: in `folder`, or where nothing lasts."
 
 class BuildError(ValueError):
     "The runtime refused to compile; the message holds its own reason."

@@ -11,6 +11,7 @@ from tensorrt_calls import (
     IHostMemory as IHostMemory,
     ILogger as ILogger,
     INetworkDefinition as INetworkDefinition,
+    ITimingCache as ITimingCache,
     LayerInformationFormat as LayerInformationFormat,
     OnnxParser as OnnxParser,
     ParserError as ParserError,
