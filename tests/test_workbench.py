@@ -1,6 +1,7 @@
 "The workbench as a person uses it, in a real JupyterLab: from an empty form to a network that is kept, and what a recorded run is good for."
 import json
 import os
+import re
 import shutil
 import signal
 from statistics import median
@@ -52,7 +53,7 @@ class Bench:
     "A workbench on a page, by what a person sees of it."
     def __init__(self, page): self.page = page
     def see(self, what): self.page.wait_for_selector(what)
-    def button(self, text): return self.page.locator(f'.nwb-workbench .nwb-top button:has-text("{text}"), .nwb-workbench .nwb-left button:has-text("{text}")').first
+    def button(self, text): return self.page.locator('.nwb-workbench .nwb-top button, .nwb-workbench .nwb-left button').filter(has_text=re.compile(rf'^\s*{text}')).first
     def state(self, name): self.see(f'.nwb-state.{name}')
     def field(self, name): return self.page.locator(f'.nwb-left .widget-inline-hbox:has(label:text-is("{name}"))').locator('input, select')
     def told(self, what): return self.page.evaluate(f"(() => {{ const o = document.querySelector('.nwb-pane .js-plotly-plot'); return {what}; }})()")
