@@ -61,7 +61,8 @@ class Figure(go.FigureWidget):
             return len(new['data']) + len(new['layout'])
         n,have = len(new['data']),len(old['data'])
         changes,layout = [(i, c) for i,(a,b) in enumerate(zip(old['data'], new['data'])) if (c := _changed(a, b))],_changed(old['layout'], new['layout'])
-        if have > n: self.data = self.data[:n]
+        kept:Any = self.data[:n]
+        if have > n: self.data = kept
         with self.batch_update():
             for i,c in changes: self.data[i].update(c, overwrite=True)
             if layout: self.layout.update(layout, overwrite=True)

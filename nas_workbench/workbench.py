@@ -306,7 +306,7 @@ class Workbench:
             self._tell()
             for more in self._more: more()
             if fresh: self._now()
-            since = [(str(o), o.epoch) for o in reversed(states(self.folder))]
+            since = [(text, e) for e,text in reversed({o.epoch: str(o) for o in states(self.folder)}.items())]  # of an epoch the last, where a branch begins
             if [*self.since.options] != since:
                 at = self.since.index
                 self.since.options = since
