@@ -99,7 +99,8 @@ class Views(W.VBox):
         try: fig = fig_words('nothing has happened yet') if not (shown if view.runs else r.begun or (view.name == 'Training' and r.training_config)) else view.draw(shown) if view.runs else view.draw(r, *([one] if view.layers else ()))
         except ValueError as e: fig = fig_words(str(e))
         self.figure.become(fig)
-        for o in self.figure.data if view.runs else ():
+        clicked:Any = self.figure.data if view.runs else ()
+        for o in clicked:
             if o.name == 'found': o.on_click(lambda trace, at, _: self.picked(trace.text[at.point_inds[0]]) if at.point_inds else None)
 
 # %% ../nbs/22_panes.ipynb #c11
