@@ -36,11 +36,11 @@ def _begin(folder:Path, axes:list[str], file:Path|None, notebook:Path|None, trai
     "Begin a sweep, or see that it is the one that is there."
     from nas_workbench.sweep import NOTEBOOK, PAPER, PLAN, axis, begin, find_notebook, grid, listed, parameters
     there = (folder/PLAN).exists()
-    known = parameters(source := folder/NOTEBOOK if there else notebook or find_notebook())
+    known = parameters(folder/NOTEBOOK if there else notebook or find_notebook())
     given = dict(axis(o, known) for o in axes)
     some = file or (there and not given) or any(len(o) > 1 for o in given.values())
     jobs = [] if there and not given and not file else [{**job, **more} for job in (listed(file, known) if file else [{}]) for more in grid(given if some else {**PAPER, **given})]
-    begin(folder, jobs, train, source)
+    begin(folder, jobs, train, notebook)
 
 @sweep_app.command('run', cls=_Itself, hidden=True, epilog='`nwb sweep status FOLDER` tells how it stands.')
 def run_command(
@@ -82,7 +82,11 @@ def run_command(
         return
     typer.echo(f'{folder}: {summary(status(folder))}')
     watch = engines.Watch(folder, typer.echo, _line if sys.stderr.isatty() else None)
-    with engines.alone(folder), engines.open_engine(engine, str(folder), jobs, address, watch) as place: wrong = engines.run_sweep(folder, place)
+    try:
+        with engines.alone(folder), engines.open_engine(engine, str(folder), jobs, address, watch) as place: wrong = engines.run_sweep(folder, place)
+    except KeyboardInterrupt:
+        typer.echo(f'\ninterrupted: {summary(status(folder))}; what was done is kept, `nwb sweep {folder}` goes on with the rest', err=True)
+        raise typer.Exit(130) from None
     watch.look()
     typer.echo(write_report(folder))
     typer.echo('\n'.join(['', *table(status(folder)), '', summary(status(folder))]))
@@ -94,11 +98,10 @@ def _line(text:str) -> None: typer.echo(f'\r\033[K{text[:shutil.get_terminal_siz
 @sweep_app.command('status')
 def status_command(folder:Folder = USUAL) -> None:
     "Tell how a sweep stands, from its files."
-    from nas_workbench.engines import Watch
-    from nas_workbench.sweep import status, sweep_timing, table
-    now,took = status(folder),sweep_timing(folder)
-    for line in (*table(now), '', Watch(folder).now(now), *([took.words()] if took else [])): typer.echo(line)
-    if any(o.state in ('failed', 'cancelled') for o in now): raise typer.Exit(1)
+    from nas_workbench.sweep import lost, status, summary, sweep_timing, table, under_way
+    now,took,wrong = status(folder),sweep_timing(folder),lost(folder)
+    for line in (*table(now), '', *wrong, *filter(None, [under_way(folder, now)]), summary(now), *([took.words()] if took else [])): typer.echo(line)
+    if wrong or any(o.state in ('failed', 'cancelled') for o in now): raise typer.Exit(1)
 
 @sweep_app.command('job')
 def job_command(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['STATES', 'EPOCHS', 'COSTS', 'TRAINING', 'DETECTION', 'FILES', 'KNOWN', 'PUBLISHED', 'PAPER', 'Run', 'is_run',
-           'load_run', 'shown', 'top1', 'predicted', 'commands', 'epochs_csv', 'training_csv', 'cards', 'lead', 'took',
-           'brief', 'network_layers', 'space_table', 'space_facts', 'files_table', 'story', 'warnings', 'facts',
+           'load_run', 'shown', 'top1', 'predicted', 'commands', 'go_on', 'epochs_csv', 'training_csv', 'cards', 'lead',
+           'took', 'brief', 'network_layers', 'space_table', 'space_facts', 'files_table', 'story', 'warnings', 'facts',
            'search_panels', 'found_panels', 'device', 'published', 'contest', 'is_trained', 'neighbours',
            'front_panels', 'published_panel', 'describe_run', 'packed', 'run_page']
 
@@ -51,6 +51,7 @@ class Run:
     files: tuple[str, ...]              # What lies in the folder; folders end in /
     failures: tuple[str, ...] = ()      # A sentence each
     told: str = ''                      # Its state, where a sweep knows better
+    path: str = ''                      # Of the folder, as one names it beside `nbs`: runs/NAME
     picture: bytes = b''                # A JPEG of what a detector finds
 
     @property
@@ -102,7 +103,7 @@ def load_run(folder:str|Path) -> Run:
     failures += [o.reason for o in record.all(Failed)[-1:] if record.state == 'failed']
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
     picture = (folder/'found.jpg').read_bytes() if (folder/'found.jpg').exists() else b''
-    return Run(folder.resolve().name, tried(lambda: parsed('config.json'), {}), record, tried(lambda: parsed('result.json'), {}), a, tuple(files), tuple(failures), picture=picture)
+    return Run(folder.resolve().name, tried(lambda: parsed('config.json'), {}), record, tried(lambda: parsed('result.json'), {}), a, tuple(files), tuple(failures), path='/'.join(folder.resolve().parts[-2:]), picture=picture)
 
 # %% ../nbs/25_run_page.ipynb #c9
 STATES = {'done': 'done', 'stopped': 'stopped early', 'failed': 'failed', 'paused': 'paused', 'unfinished': 'unfinished', 'training': 'in training', 'empty': 'not begun', 'waiting': 'waiting', 'running': 'running', 'cancelled': 'cancelled'}
@@ -146,6 +147,14 @@ def commands(
             ('As a command', shlex.join(['nwb', 'search', *arguments(job)]))]
 
 # %% ../nbs/25_run_page.ipynb #c14
+def go_on(run:Run) -> list[tuple[str, str]]:
+    "About and text of the command that goes on with a run; empty where nothing is left to do."
+    if run.state in ('done', 'stopped') or run.told or run.kind == 'detection' or not run.job: return []
+    job = {k: v for k,v in run.job.items() if k not in ('source', 'out_dir', 'resume')}
+    what = ['nwb', 'train', str(run.job.get('source', ''))] if run.kind == 'training' else ['nwb', 'search']
+    return [('To go on with it', shlex.join([*what, *arguments(job), '--out-dir', run.path, '--resume']))]
+
+# %% ../nbs/25_run_page.ipynb #c17
 EPOCHS = ('epoch', 'phase', 'threshold', 'ce', 'lat', 'loss', 'top1', 'top1_mixture', 'params', 'entropy')
 COSTS = ('seconds', 'weights_ms', 'architecture_ms', 'memory_mb')
 TRAINING = ('epoch', 'lr', 'loss', 'top1', 'top5', 'top1_ema')
@@ -166,7 +175,7 @@ def training_csv(record:Record, costs:bool=True) -> str:
     names = [*(DETECTION if record.detection else TRAINING), *(('seconds', 'ms') if costs else ())]
     return rows_csv(names, ([getattr(o, n) for n in names] for o in record.detection or record.training))
 
-# %% ../nbs/25_run_page.ipynb #c17
+# %% ../nbs/25_run_page.ipynb #c20
 def cards(run:Run, costs:bool=True) -> list[dict[str, str]]:
     "The figures that one looks for first."
     r,o,found = run.record,run.result,[]
@@ -248,7 +257,7 @@ def space_facts(s:SearchSpace) -> dict[str, Any]:
     return dict(name=s.name, stages=space_table(s), about=f"{times(s.size())} networks of {len(s.layers)} layers for {s.resolution}×{s.resolution} pixels and {s.classes:,} classes; widths in steps of {s.granularity} channels"
                 + ', each of them a block of its own.' * s.enumerated + '.' * (not s.enumerated))
 
-# %% ../nbs/25_run_page.ipynb #c19
+# %% ../nbs/25_run_page.ipynb #c22
 FILES = {'sweep.json': 'the plan', 'search.ipynb': 'the notebook that every job executes', 'jobs/': 'a run folder per job', 'shared/': 'latency tables and warm-ups, made once',
          'config.json': 'what was asked, and the recipe that came of it', 'events.jsonl': 'everything that happened, an event a line', 'checkpoints/': 'where the run goes on after an interruption',
          'architecture.json': 'the network as data', 'network.safetensors': 'its weights', 'network.onnx': 'it for ONNX Runtime and others, batch norm folded', 'network.fp16.onnx': 'the same in half precision',
@@ -280,7 +289,7 @@ def facts(run:Run, costs:bool=True) -> list[tuple[str, list[tuple[str, str]]]]:
     if run.training_recipe: found.append(('Recipe of the training', [(k, shown(v)) for k,v in run.training_recipe.items()]))
     return [(k, v) for k,v in found if v]
 
-# %% ../nbs/25_run_page.ipynb #c21
+# %% ../nbs/25_run_page.ipynb #c24
 def search_panels(record:Record, costs:bool=True) -> list[Panel]:
     "Every figure of a search."
     if not record.epochs: return []
@@ -294,7 +303,7 @@ def found_panels(run:Run) -> list[Panel]:
     "The network."
     return [Panel('network', (fig_network(run.architecture, title='The network'),), note='A box per block: its width is the expansion ratio, its shade the kernel, a thick border squeeze and excitation.')] if run.architecture else []
 
-# %% ../nbs/25_run_page.ipynb #c23
+# %% ../nbs/25_run_page.ipynb #c26
 def device(run:Run) -> str:
     "Where and with what its latencies were measured."
     return ', '.join(filter(None, (run.result.get('device', ''), run.result.get('runtime', ''))))
@@ -303,7 +312,8 @@ def published(run:Run) -> list[Point]:
     "Networks to compare with: of this space, made without a search, where some were trained; or of the paper's table 2."
     known = [Point(o['name'], o['predicted_us'], o['top1_pct']) for o in run.result.get('references', ())]
     if known: return known
-    return PUBLISHED if run.job.get('data', '').startswith('imagenet') and 'V100' in device(run) and 'tensorrt' in device(run).lower() else []
+    same = run.job.get('data', '').startswith('imagenet') and 'V100' in device(run) and 'tensorrt' in device(run).lower()
+    return PUBLISHED if same and run.architecture and run.architecture.classes == 1000 else []
 
 KNOWN = ('EfficientNet-B0', 'EfficientNet-B2', 'OFA 389', 'ResNet-50', 'GPUNet-1')  # few enough to be named in a chart
 PUBLISHED = [Point(o.name, o.latency_us, o.top1_pct) for o in TABLE2 if o.name in KNOWN and not o.distilled]
@@ -342,10 +352,10 @@ def front_panels(runs:Sequence[Run], name:str, title:str, costs:bool=True) -> li
 
 def published_panel() -> Panel:
     "Published networks by themselves, for orientation."
-    note = 'ImageNet, TensorRT in FP16, batch 1, on a V100, as the paper prints them: another device and other data, so not to be compared with the figures above.'
+    note = 'ImageNet, TensorRT in FP16, batch 1, on a V100, as the paper prints them. Neither their accuracies nor their latencies can be compared with those above.'
     return Panel('published', (fig_pareto(PAPER, PUBLISHED, title='Published networks, on a device of their own'),), note=note)
 
-# %% ../nbs/25_run_page.ipynb #c25
+# %% ../nbs/25_run_page.ipynb #c28
 def describe_run(run:Run, costs:bool=True, at:str='') -> dict[str, Any]:
     "Everything that the template asks of a run."
     r,a,s = run.record,run.architecture,run.space
@@ -361,6 +371,7 @@ def describe_run(run:Run, costs:bool=True, at:str='') -> dict[str, Any]:
     return dict(name=run.name, kind=kind, picture=picture,
                 state=run.state, said=STATES[run.state], lead=lead(run), brief=brief(run), failures=run.failures, cards=cards(run, costs), found=found, downloads=downloads, panels=search_panels(r, costs),
                 film=bool(r.epochs), warm='The grey part is the warm-up, in which only weights are trained.' if run.recipe.get('warmup') else '', warnings=warnings(r), story=story(r), training=training,
+                go_on=go_on(run),
                 repeat='The same parameters, seed and versions on the same device give the same network; only times differ.', commands=commands(run.job, run.kind, run.training_recipe) if run.job else [], facts=facts(run, costs),
                 space=space_facts(s) if s else None, files=files_table(run.files, at))
 
@@ -372,9 +383,8 @@ def packed(d:Mapping[str, Any], record:Record, more:Iterable[Panel]=()) -> str:
 def run_page(run:Run, beside:Sequence[Run]=(), costs:bool=True, at:str='') -> str:
     "The report of a run."
     d,compared = describe_run(run, costs, at=at),[]
-    if run.architecture:
-        compared = front_panels([run, *beside], 'front', 'This network and the runs beside it' if beside else 'This network', costs) if beside or published(run) else []
-        if not published(run) and run.kind != 'detection': compared.append(published_panel())
+    if run.architecture and (beside or published(run)): compared = front_panels([run, *beside], 'front', 'This network and the runs beside it' if beside else 'This network', costs)
+    elsewhere = [published_panel()] if run.architecture and not published(run) and run.kind != 'detection' else []
     names = [('pictures', 'Pictures'), ('found', 'Found' if run.kind == 'search' else 'Network'), ('compared', 'Compared'), ('search', 'Search'), ('training', 'Training'), ('asked', 'Asked'), ('files', 'Files')]
-    there = dict(pictures=d['picture'], found=d['found'], compared=compared, search=d['panels'], training=d['training'], asked=True, files=True)
-    return render('run.html', dict(title=run.name, run=d, compared=compared, sections=[o for o in names if there[o[0]]], packs=[('run', packed(d, run.record, compared))]))
+    there = dict(pictures=d['picture'], found=d['found'], compared=compared or elsewhere, search=d['panels'], training=d['training'], asked=True, files=True)
+    return render('run.html', dict(title=run.name, run=d, compared=compared, elsewhere=elsewhere, sections=[o for o in names if there[o[0]]], packs=[('run', packed(d, run.record, [*compared, *elsewhere]))]))

@@ -11,7 +11,7 @@ from typing import Any
 
 from .extras import need
 from .files import asset
-from .story import Recorded, boxes, columns, words
+from .story import Boxes, Recorded, columns, words
 
 # %% ../nbs/22_scrubber.ipynb #c4
 with need('lab'):
@@ -21,13 +21,13 @@ with need('lab'):
 # %% ../nbs/22_scrubber.ipynb #c7
 def film(record:Recorded) -> dict[str, Any]:
     "What the scrubber shows, as plain data."
-    r,names = record,columns(record.space)
+    r,names,every = record,columns(record.space),Boxes(record)
     epochs = [0, *(o.epoch for o in r.epochs)]
     now:list[list[list]] = [[] for _ in r.space.layers]
     changes,lost = [],{}
     for e in epochs:
         then,now = now,[[] for _ in r.space.layers]
-        for o in boxes(r, e):
+        for o in every.at(e):
             c = names.index(o.kind)
             now[o.layer].append([c, o.small, o.large, None if o.chance is None else round(o.chance, 3)])
             if o.chance is None: lost[f'{o.layer}|{c}'] = o.text

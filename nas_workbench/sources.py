@@ -52,7 +52,7 @@ class Listing:
         "Image `i`, decoded."
         try: return self.open(int(self.rows[i])).convert(mode)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            raise ValueError(f"the image {self.named(i)} cannot be read: repair or remove it, or pass skip_broken=True") from None
+            raise ValueError(f"the image {self.named(i)} cannot be read: repair or remove it, or leave such images out with skip_broken") from None
 
     def pictures(self, mode:str) -> Iterator[tuple[int, Image.Image|ValueError]]:
         "Every image, decoded by a few threads; one that cannot be read comes as its error."

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Sweep', 'is_sweep', 'load_sweep', 'on_front', 'walk', 'reached', 'spent', 'memory', 'columns_of', 'jobs_table',
-           'jobs_csv', 'sweep_command', 'alike', 'sweep_cards', 'sweep_lead', 'sweep_page']
+           'jobs_tables', 'jobs_csv', 'sweep_command', 'alike', 'sweep_cards', 'sweep_lead', 'sweep_page']
 
 # %% ../nbs/25_sweep_page.ipynb #c3
 import json
@@ -23,7 +23,7 @@ from .progress import Progress
 from .record import Record
 from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_run, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
                                     top1, took)
-from .sweep import OUTCOME, PLAN, Plan, Standing, Timing, job_folder, read_plan, status, sweep_timing
+from .sweep import PLAN, Plan, Standing, Timing, job_folder, lost, read_plan, value, status, sweep_timing
 from .sweep import grid as combinations
 from .gallery import Point, fig_network, pareto
 from .views import fig_runs
@@ -43,6 +43,7 @@ class Sweep:
     troubles: tuple[str, ...] = ()        # With what the jobs share, a sentence each
     files: tuple[str, ...] = ()
     timing: Timing|None = None            # Of one sweep
+    path: str = ''                        # Of the folder, as one names it beside `nbs`: runs/NAME
 
     @property
     def failed(self) -> list[Run]: return [o for o in self.runs if o.state == 'failed']
@@ -83,14 +84,9 @@ def load_sweep(folder:str|Path) -> Sweep:
             full = f'{name}/{o.name}' if name else o.name
             standings.append(replace(o, name=full))
             runs.append(_job(job_folder(folder/name, o.name), replace(o, name=full)))
-        for step in ('shared', 'shared/measured'): troubles += _trouble(folder/name/step/OUTCOME, f'{name}: ' if name else '')
+        troubles += [f'{name}: {o}' if name else o for o in lost(folder/name)]
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
-    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if len(plans) == 1 and '' in plans else None)
-
-def _trouble(file:Path, where:str) -> list[str]:
-    try: o = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError): return []
-    return [f"{where}{'measuring the chosen networks' if file.parent.name == 'measured' else 'what the jobs share'} failed: {o.get('reason') or 'no reason was left'}"] if o.get('state') == 'failed' else []
+    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if len(plans) == 1 and '' in plans else None, '/'.join(folder.resolve().parts[-2:]))
 
 def _job(folder:Path, o:Standing) -> Run:
     run = load_run(folder) if is_run(folder) else Run(o.name, {}, Record(()), {}, None, ())
@@ -133,15 +129,21 @@ def columns_of(run:Run, o:Standing, differ:Sequence[str], costs:bool=True) -> di
     "What a job is told by: name and plain value."
     a,r = run.architecture,run.result
     found:dict[str, Any] = {'job': run.name, 'state': run.state, 'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else ''), **{k: o.parameters.get(k) for k in differ},
-        'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
+        'device': device(run), 'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
         'search top-1 %': r.get('top1_pct'), 'trained top-1 %': top1(run) if is_trained(run) else None, 'parameters': a and a.params(), 'MACs': a and a.macs(),
         'layers': a and sum(b.kind != 'skip' for b in a.blocks)}
     return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {})
 
-def jobs_table(sweep:Sweep, front:Iterable[Run]=(), costs:bool=True) -> dict[str, Any]:
-    "A line per job; what nobody has, and what all leave empty, is left out."
-    rows = [columns_of(o, s, sweep.differ, costs) for o,s in zip(sweep.runs, sweep.standings)]
-    names = [k for k in rows[0] if k in ('job', 'state') or any(o[k] not in (None, '') for o in rows)]
+def jobs_table(
+    sweep:Sweep,
+    front:Iterable[Run]=(),
+    costs:bool=True,
+    only:Iterable[Run]|None=None, # Of these alone
+) -> dict[str, Any]:
+    "A line per job; what nobody has, and what all leave empty, is left out, and so is the device, which all share."
+    some = {o.name for o in (sweep.runs if only is None else only)}
+    rows = {n: columns_of(o, s, sweep.differ, costs) for n,(o,s) in enumerate(zip(sweep.runs, sweep.standings)) if o.name in some}
+    names = [k for k in next(iter(rows.values())) if k in ('job', 'state') or (k != 'device' and any(o[k] not in (None, '') for o in rows.values()))]
     best = {o.name for o in front}
     def look(n:int, k:str, v:Any) -> Any:
         if k == 'job': return cell(v, link=f'#job-{n}')
@@ -149,8 +151,15 @@ def jobs_table(sweep:Sweep, front:Iterable[Run]=(), costs:bool=True) -> dict[str
         if k in ('parameters', 'MACs') and v is not None: return cell(short(v), v)
         if isinstance(v, float): return cell(f'{v:.4g}', v)
         return cell('' if v is None else shown(v), v if isinstance(v, int) else None)
-    number = {k for k in names if any(isinstance(o[k], (int, float)) and not isinstance(o[k], bool) for o in rows)}
-    return grid([('#' if k in number else '') + k for k in names], [[look(n, k, o[k]) for k in names] for n,o in enumerate(rows)], ['front' if o.name in best else '' for o in sweep.runs])
+    number = {k for k in names if any(isinstance(o[k], (int, float)) and not isinstance(o[k], bool) for o in rows.values())}
+    return grid([('#' if k in number else '') + k for k in names], [[look(n, k, o[k]) for k in names] for n,o in rows.items()], ['front' if o['job'] in best else '' for o in rows.values()])
+
+def jobs_tables(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]], costs:bool=True) -> list[tuple[str, dict[str, Any]]]:
+    "The table or, where there are several devices, one for each, by its name: their latencies do not compare."
+    best = [r for o in fronts.values() for r,_ in o]
+    if len(sweep.places) < 2: return [('', jobs_table(sweep, best, costs))]
+    rest = [o for o in sweep.runs if not o.architecture]
+    return [(k, jobs_table(sweep, best, costs, o)) for k,o in (*sweep.places.items(), *([('Without a network', rest)] if rest else []))]
 
 def jobs_csv(sweep:Sweep, costs:bool=True) -> str:
     "The table with all digits."
@@ -158,15 +167,21 @@ def jobs_csv(sweep:Sweep, costs:bool=True) -> str:
     return rows_csv([*rows[0]], ([*o.values()] for o in rows))
 
 # %% ../nbs/25_sweep_page.ipynb #c13
-def sweep_command(name:str, plan:Plan) -> tuple[str, str]:
-    "The command that does a sweep again, and the CSV of its jobs where it needs one."
+def sweep_command(
+    name:str,
+    plan:Plan,
+    file:str='list.json',  # Where the list of jobs will be, if it takes one
+) -> tuple[str, str]:      # And that list, as JSON
+    "The command that does a sweep again."
     jobs = [dict(o) for o in plan.jobs.values()]
-    axes = {k: [*dict.fromkeys(o.get(k) for o in jobs)] for k in dict.fromkeys(k for o in jobs for k in o)}
-    whole = [json.dumps(o, sort_keys=True) for o in combinations(axes)]
-    train = f' --train {plan.train}'*(plan.train != 'chosen')
-    is_grid = sorted(whole) == sorted(json.dumps(o, sort_keys=True) for o in jobs) and not any(',' in str(v) for o in axes.values() for v in o)
-    if is_grid: return ' '.join(['nwb sweep', shlex.quote(name), *(shlex.quote(f"{k}={','.join(map(str, v))}") for k,v in axes.items())]) + train, ''
-    return f'nwb sweep {shlex.quote(name)} --list jobs.csv{train}', rows_csv([*axes], ([o.get(k, '') for k in axes] for o in jobs))
+    values:dict[str, dict[str, Any]] = {k: {json.dumps(o[k]): o[k] for o in jobs if k in o} for k in dict.fromkeys(k for o in jobs for k in o)}
+    axes = {k: [*o.values()] for k,o in values.items()}
+    def typed(v:Any) -> bool: return ',' not in str(v) and str(v) != '' and json.dumps(value(str(v))) == json.dumps(v)
+    whole = sorted(json.dumps(o, sort_keys=True) for o in combinations(axes))
+    is_grid = len(jobs) > 1 and whole == sorted(json.dumps(o, sort_keys=True) for o in jobs) and all(typed(v) for o in axes.values() for v in o)
+    asked = [f"{k}={','.join(map(str, v))}" for k,v in axes.items()] if is_grid else ['--list', file]
+    more = [*(['--train', plan.train] if plan.train != 'chosen' else []), *(['--notebook', plan.notebook] if plan.notebook else [])]
+    return shlex.join(['nwb', 'sweep', name, *asked, *more]), '' if is_grid else json.dumps(jobs, indent=1)
 
 # %% ../nbs/25_sweep_page.ipynb #c15
 def alike(sweep:Sweep, costs:bool=True) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -184,14 +199,15 @@ def sweep_cards(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]], c
     found = [card('Jobs', f'{done}', f'of {len(sweep.runs)} done' + ''.join(f', {n} {o}' for n,o in more))]
     if best:
         fast,right = min((p for _,p in best), key=lambda p: p.latency),max((p for _,p in best), key=lambda p: p.accuracy)
-        found += [card('On the front', str(len(best)), f'of {sum(map(len, sweep.places.values()))} networks' + f', on {len(fronts)} devices'*(len(fronts) > 1)),
-                  card('Fastest', us(fast.latency), f'{fast.accuracy:.4g}%, {fast.name}'), card('Most accurate', f'{right.accuracy:.4g}%', f'{us(right.latency)}, {right.name}')]
+        found.append(card('On the front', str(len(best)), f'of {sum(map(len, sweep.places.values()))} networks' + f', on {len(fronts)} devices'*(len(fronts) > 1)))
+        if len(fronts) > 1: found += [card(k, f'{us(o[0][1].latency)} – {us(o[-1][1].latency)}', f'{o[0][1].accuracy:.4g}% – {o[-1][1].accuracy:.4g}%, {len(o)} on the front') for k,o in fronts.items() if o]
+        else: found += [card('Fastest', us(fast.latency), f'{fast.accuracy:.4g}%, {fast.name}'), card('Most accurate', f'{right.accuracy:.4g}%', f'{us(right.latency)}, {right.name}')]
     reused = sum(bool(o.record.all(WarmupReused)) for o in sweep.runs)
     if reused: found.append(card('Shared warm-up', f'{reused}', 'searches began behind it'))
     seconds,mb = [s for o in sweep.runs if (s := spent(o))],[m for o in sweep.runs if (m := memory(o))]
     if costs and seconds:
         value,unit = took(sum(seconds))
-        found.append(card('Searches and trainings took', value, f'{max(mb, default=0):,.0f} MB at most in one' + (f'; {t.around:.1f} s around the work of each' if (t := sweep.timing) else ''), unit))
+        found.append(card('Searches and trainings took', value, f'{max(mb, default=0):,.0f} MB at most in one' + (f'; besides, {t.around:.1f} s each time to start a notebook and draw' if (t := sweep.timing) else ''), unit))
     return found
 
 def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) -> Markup:
@@ -241,8 +257,11 @@ def sweep_page(
     if found: downloads.append(download('architectures.json', json.dumps(found, indent=1), 'All architectures, JSON', 'application/json'))
     best = {r.name: json.loads(r.architecture.to_json()) for o in fronts.values() for r,_ in o if r.architecture}
     if best: downloads.append(download('front.json', json.dumps(best, indent=1), 'The front, JSON', 'application/json'))
-    again = [(name, *sweep_command(name or sweep.name, plan)) for name,plan in sweep.plans.items()]
-    downloads += [download('jobs.csv', text, f'The list of jobs{" of " + name if name else ""}, CSV') for name,_,text in again if text]
+    lists = {o: f'{o}-list.json' if o else 'list.json' for o in sweep.plans}
+    again = [(name, *sweep_command(name or sweep.name, plan, lists[name])) for name,plan in sweep.plans.items()]
+    downloads += [download(lists[name], text, f'The list of jobs{" of " + name if name else ""} that the command below takes, JSON', 'application/json') for name,_,text in again if text]
+    left = {o.state for o in sweep.standings} - {'done'}
+    resume = [('To go on with it', shlex.join(['nwb', 'sweep', f'{sweep.path}/{name}' if name else sweep.path, *['--retry']*bool({'cancelled', 'failed'} & left)])) for name in sweep.plans] if left or sweep.troubles else []
     spaces = {o.space.to_json(): o.space for o in sweep.runs if o.space}
     asked = dict(commands=[(name or 'The whole sweep', text) for name,text,_ in again], facts=alike(sweep, costs), space=space_facts(next(iter(spaces.values()))) if len(spaces) == 1 else None)
     wrong = [(n, o.name, '; '.join(o.failures)) for n,o in enumerate(sweep.runs) if o.failures]
@@ -250,5 +269,6 @@ def sweep_page(
     said = STATES[sweep.state] if sweep.state in ('done', 'running', 'unfinished') else f'{done} of {len(sweep.runs)} done' if not wrong else f'{len(wrong)} of {len(sweep.runs)} failed'
     names = [('front', 'Fronts' if several else 'Front', devices), ('jobs', 'Jobs', True), ('beside', 'Side by side', beside), ('searches', 'Searches', True), ('asked', 'Asked', True), ('files', 'Files', True)]
     page = dict(title=sweep.name, state=sweep.state, said=said, lead=sweep_lead(sweep, fronts), troubles=sweep.troubles, wrong=wrong, cards=sweep_cards(sweep, fronts, costs), devices=devices, several=several, beside=beside, extra=extra,
-                table=jobs_table(sweep, [r for o in fronts.values() for r,_ in o], costs), jobs=jobs, downloads=downloads, asked=asked, files=files_table(sweep.files, at), sections=[(k, v) for k,v,there in names if there])
+                go_on=resume,
+                tables=jobs_tables(sweep, fronts, costs), jobs=jobs, downloads=downloads, asked=asked, files=files_table(sweep.files, at), sections=[(k, v) for k,v,there in names if there])
     return render('sweep.html', page | dict(packs=packs))

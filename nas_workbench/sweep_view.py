@@ -16,7 +16,7 @@ from typing import Any
 from .extras import need
 from .figure import Figure
 from .record import NAME, read
-from .sweep import Standing, job_folder, status, summary
+from .sweep import LOG, Standing, job_folder, lost, seen_to, status, summary, under_way
 from .gallery import Point, fig_pareto, point
 from .sheet import fig_words
 
@@ -28,7 +28,11 @@ with need('lab'):
 # %% ../nbs/24_sweep_view.ipynb #c6
 MARKS = {'done': '✓', 'running': '▶', 'failed': '✗', 'cancelled': '–', 'unfinished': '…', 'waiting': '·'}
 
-def sweep_table(standings:Sequence[Standing]) -> str:
+def sweep_table(
+    standings:Sequence[Standing],
+    now:str='',                    # What the sweep does besides its jobs
+    wrong:Sequence[str]=(),        # What went wrong besides them
+) -> str:
     "A line per job, as HTML: how far it is, its search loss, what it found or why it failed."
     def row(o:Standing) -> str:
         share = 1. if o.state == 'done' else o.epoch/o.epochs if o.epochs else 0.
@@ -36,7 +40,8 @@ def sweep_table(standings:Sequence[Standing]) -> str:
         cells = (escape(o.name), f'{MARKS[o.state]} {o.state}', f'<progress value="{share:.3f}" style="width:7em" aria-label="{share:.0%}"></progress>', loss, escape(o.words()))
         return ''.join(f'<td style="padding:2px 12px 2px 0;vertical-align:top;text-align:{"right;font-variant-numeric:tabular-nums" if n == 3 else "left"}">{c}</td>' for n,c in enumerate(cells))
     head = ''.join(f'<th scope="col" style="padding:2px 12px 2px 0;text-align:{"right" if o == "loss" else "left"}">{o}</th>' for o in ('job', 'state', '', 'loss', ''))
-    return f'<p>{escape(summary(standings))}</p><table><tr>{head}</tr>' + ''.join(f'<tr>{row(o)}</tr>' for o in standings) + '</table>'
+    above = [summary(standings), *([f'▶ {now}'] if now else []), *(f'✗ {o}' for o in wrong)]
+    return ''.join(f'<p>{escape(o)}</p>' for o in above) + f'<table><tr>{head}</tr>' + ''.join(f'<tr>{row(o)}</tr>' for o in standings) + '</table>'
 
 def found(folder:str|Path, standings:Sequence[Standing]) -> tuple[list[Point], bool]: # And whether they are trained
     "The networks that can be compared: the trained ones, or as long as there are none, all with the weights of their searches."
@@ -54,7 +59,7 @@ def fig_front(folder:str|Path, standings:Sequence[Standing]) -> go.Figure:
 
 # %% ../nbs/24_sweep_view.ipynb #c11
 class LiveSweep(W.VBox):
-    "Table and front of a sweep, kept up to date until its `process` ends; without one, until nothing runs."
+    "Table and front of a sweep, kept up to date as long as somebody works on it."
     def __init__(self, folder:str|Path, process:Any=None, seconds:float=1.):
         self.folder,self.process,self.seconds = folder,process,seconds
         self.table,self.figure = W.HTML(),Figure()
@@ -65,12 +70,21 @@ class LiveSweep(W.VBox):
 
     def draw(self) -> bool: # Whether it goes on
         "Show how the sweep stands now."
-        now = status(self.folder)
-        goes_on = self.process.poll() is None if self.process else any(o.state == 'running' for o in now)
-        text = sweep_table(now)
+        now,at_it = status(self.folder),seen_to(self.folder)
+        begins = self.process is not None and self.process.poll() is None
+        doing,wrong = under_way(self.folder, now),lost(self.folder)
+        if begins and not at_it: doing = doing or 'starting: the process of the sweep'
+        if self.process is not None and self.process.poll() and not at_it: wrong += [o for o in self._said() if o not in wrong]
+        text = sweep_table(now, doing, wrong)
         if text != self.table.value: self.table.value = text
         self.figure.become(fig_front(self.folder, now))
-        return goes_on
+        return begins or at_it or any(o.state == 'running' for o in now)
+
+    def _said(self) -> list[str]:
+        "The last word of a process that ended badly, unless it tells of a job, whose line tells it too."
+        try: lines = (Path(self.folder)/LOG).read_text(encoding='utf-8', errors='replace').strip().splitlines()
+        except OSError: return []
+        return [o.removeprefix('nwb: ') for o in lines[-1:] if o.startswith('nwb: ')]
 
     async def _follow(self) -> None:
         while self.draw(): await asyncio.sleep(self.seconds)

@@ -48,8 +48,8 @@ def files(home): return sorted(str(o.relative_to(home)) for o in home.rglob('*')
 @pytest.mark.parametrize('args, sentence', [
     (('search', *QUICK, '--data', 'folder:nowhere'), 'there is no data folder nowhere: give a folder'),
     (('search', *QUICK, '--data', 'folder:empty'), 'the data folder empty holds no image: put the images'),
-    (('search', *QUICK, '--data', 'folder:images'), 'the image c/5.png cannot be read: repair or remove it, or pass skip_broken'),
-    (('train', 'small.json', *QUICK, '--data', 'folder:images'), 'the image c/5.png cannot be read: repair or remove it, or pass skip_broken'),
+    (('search', *QUICK, '--data', 'folder:images'), 'the image c/5.png cannot be read: repair or remove it, or leave such images out with skip_broken'),
+    (('train', 'small.json', *QUICK, '--data', 'folder:images'), 'the image c/5.png cannot be read: repair or remove it, or leave such images out with skip_broken'),
     (('train', 'small.json', *QUICK, '--data', 'shapes'), 'resolution is 16: shapes are drawn at 32 pixels or more'),
     (('search', *QUICK, '--space', 'tiny.json'), 'resolution is 4: use a whole number of pixels from 8 up'),
     (('search', *QUICK, '--out-dir', 'images'), 'images is not empty and holds no run: use another out_dir'),

@@ -97,7 +97,7 @@ def test_the_notebook_and_the_command_take_what_a_job_takes():
 def test_a_bad_parameter_ends_before_any_work(home):
     "The other refusals: nbs/40_job.ipynb."
     code,err,_ = papermill(home, out_dir='runs/bad', alhpa=.4)
-    assert code == 1 and "unknown parameter 'alhpa': this notebook takes alpha, beta" in err and not (home/'runs'/'bad').exists()
+    assert code == 1 and "unknown parameter 'alhpa' (did you mean alpha?): this notebook takes alpha, beta" in err and not (home/'runs'/'bad').exists()
 
 def nwb(home, *args):
     return subprocess.Popen([sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'search', *args], cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)

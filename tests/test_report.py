@@ -1,5 +1,6 @@
 "Reports of runs as files, and as a person sees them: in a browser that is offline."
 import base64
+import html
 import json
 import re
 import shlex
@@ -178,7 +179,7 @@ def test_a_sweep_has_its_page(sweep):
     assert {k: Architecture.from_json(json.dumps(v)) for k,v in json.loads(files['front.json']).items()}['alpha0.8-lam0.85'] == a and len(json.loads(files['architectures.json'])) == 4
 
 def test_a_sweep_that_was_interrupted_has_the_same_page(tmp_path):
-    one,again = (make_sweep(tmp_path/o/'family', *more, done=1) for o,more in (('a', ()), ('b', (cut_off(recorded()), 1.7))))
+    one,again = (make_sweep(tmp_path/o/'family', *more, done=1) for o,more in (('a/runs', ()), ('b/runs', (cut_off(recorded()), 1.7))))
     assert page_of(again, costs=False) == page_of(one, costs=False) and page_of(again) != page_of(one)
 
 def test_each_device_has_a_front(tmp_path):
@@ -188,6 +189,39 @@ def test_each_device_has_a_front(tmp_path):
     assert page.count('Along the front') == 2 and 'on 2 devices' in text and 'Latencies of different devices do not compare' in text
     assert all(f'the one {o}, onnxruntime 1 · digits' in text and f'{o}/alpha2-lam0.4' in text and f'nwb sweep {o} alpha' in text for o in ('here', 'there'))
 
+    heads = re.findall(r'<h3 class="above">(.*?)</h3>\s*<div class="box">\s*<div class="scroll"><table class="sort', page)
+    assert heads == ['the one here, onnxruntime 1 · digits', 'the one there, onnxruntime 1 · digits', 'Without a network'] and page.count('<table class="sort') == 3
+    assert 'Fastest' not in text and text.count('61.2 µs – 61.2 µs') == 2, 'no card compares devices'
+    csv = base64.b64decode(re.search(r'download="jobs.csv" href="data:text/csv;base64,([^"]+)"', page)[1]).decode().splitlines()
+    at = csv[0].split(',').index('device')
+    assert csv[1].split(',')[at:at+2] == ['"the one here', ' onnxruntime 1"']
+
+GRID = [dict(alpha=a, lam=l, data='digits') for a in (.2, .8) for l in (.4, .85)]
+
+@pytest.mark.parametrize(('jobs', 'train', 'mine'), [(GRID, 'chosen', False), (GRID[:1], 'all', False), (GRID[:3], 'none', True), ([dict(alpha=a, data='folder:a, b', epochs=None) for a in (.2, .4)], 'chosen', True)])
+def test_the_command_of_a_sweep_begins_the_same_sweep(tmp_path, monkeypatch, jobs, train, mine):
+    "As a person does: the files are saved beside each other, and the command is typed as it stands in the page."
+    from typer.testing import CliRunner
+
+    from nas_workbench.cli import app
+    from nas_workbench.sweep import NOTEBOOK, begin, find_notebook, read_plan
+    (tmp_path/'there').mkdir()
+    monkeypatch.chdir(tmp_path/'there')
+    shutil.copy(find_notebook(), 'my own.ipynb')
+    plan = begin(tmp_path/'family', jobs, train, 'my own.ipynb' if mine else None)
+    page = page_of(tmp_path/'family')
+    files = [(name, base64.b64decode(data)) for name,data in re.findall(r'download="([^"]+)" href="data:[\w/]+;base64,([^"]+)"', page)]
+    assert len({name for name,_ in files}) == len(files), 'a browser would rename the second'
+    for name,data in files: Path(name).write_bytes(data)
+    command = shlex.split(html.unescape(re.search(r'The whole sweep</h3>\s*<div class="command"><pre tabindex="0">(.*?)</pre>', page)[1]))
+    assert command[:3] == ['nwb', 'sweep', 'family'] and not Path('family').exists()
+    monkeypatch.setattr('nas_workbench.engines.run_sweep', lambda folder, place: [])
+    told = CliRunner().invoke(app, command[1:], prog_name='nwb')
+    assert told.exit_code == 0, told.output
+    again = read_plan('family')
+    assert (dict(again.jobs), again.train, again.notebook) == (dict(plan.jobs), train, 'my own.ipynb' if mine else '')
+    assert (Path('family')/NOTEBOOK).read_bytes() == (tmp_path/'family'/NOTEBOOK).read_bytes()
+
 def test_nothing_that_fails_is_hidden(tmp_path):
     broken = make_sweep(tmp_path/'broken', done=3)
     (broken/'jobs'/'alpha0.2-lam0.4'/'events.jsonl').write_text('{"event": "Nonsense"}\n')
@@ -195,7 +229,7 @@ def test_nothing_that_fails_is_hidden(tmp_path):
     ended(broken/'shared', 'failed', reason='the disk is full')
     ended(broken/'jobs'/'alpha0.8-lam0.4', 'failed', reason='')
     text = words_of(page_of(broken))
-    for o in ('3 of 6 failed', 'what the jobs share failed: the disk is full', 'events.jsonl, line 1', 'ended without a word'): assert o in text, o
+    for o in ('3 of 6 failed', 'what the jobs share could not be made: the disk is full', 'events.jsonl, line 1', 'ended without a word'): assert o in text, o
     empty = tmp_path/'empty'
     write_plan(empty, Plan(named([dict(alpha=.2), dict(alpha=.8)])))
     text = words_of(page_of(empty))

@@ -6,8 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -16,12 +17,12 @@ import pytest
 from nas_workbench.bench import StandIn
 from nas_workbench.control import who
 from nas_workbench.costs.table import About, Entry, LatencyTable, write_table
-from nas_workbench.engines import NO_ROOM
+from nas_workbench.engines import NO_ROOM, QUIET, Room, on_ray, write_outcome
 from nas_workbench.events import Cost, Epoch, Resumed, Saved, TrainingStarted, WarmupReused
 from nas_workbench.record import read
 from nas_workbench.report import write_report
 from nas_workbench.space import SearchSpace, space
-from nas_workbench.sweep import AT_WORK, Plan, read_plan, status, sweep_timing, write_plan
+from nas_workbench.sweep import AT_WORK, Plan, status, sweep_timing, write_plan
 
 ROOT = Path(__file__).parent.parent
 SMALL = ['space=small.json', 'table=table.sqlite', 'preset=smoke', 'epochs=6', 'warmup=2', 'batch_size=64']
@@ -137,26 +138,39 @@ def page(folder, at):
     return write_report(at/'sweep', costs=False).read_text()
 
 def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole, tmp_path):
-    folder,undisturbed = home/'runs'/'killed',tmp_path/'undisturbed'
-    plan = read_plan(whole)
-    three = Plan({o: plan.jobs[o] for o in JOBS[:3]}, plan.train, plan.home)
-    shutil.copytree(whole, undisturbed)
-    for o in JOBS[3:]: shutil.rmtree(undisturbed/'jobs'/o)
-    for o in (folder, undisturbed): write_plan(o, three)
-    shutil.copy(whole/'search.ipynb', folder)
-    with running(home, folder) as p:
+    folder = home/'runs'/'killed'
+    with running(home, folder, *SIX) as p:
         killed = until(lambda: p.poll() is not None or ('done' in states(folder).values() and halfway(folder)), 'a job to be half-way')
         assert p.poll() is None, p.communicate()
         os.kill(p.pid, signal.SIGKILL)
     until(lambda: not at_it(folder), 'the jobs to end with their sweep', 30)
-    finished = {o: (folder/'jobs'/o/'out.ipynb').stat().st_mtime for o,s in states(folder).items() if s == 'done'}
+    finished = {o: (folder/'jobs'/o/'events.jsonl').read_text() for o,s in states(folder).items() if s == 'done'}
+    written = {o: (folder/'jobs'/o/'out.ipynb').stat().st_mtime for o in finished}
     assert finished and states(folder)[killed] == 'unfinished'
     code,out,err = nwb(home, folder)
     assert (code, err) == (0, ''), out
-    assert finished == {o: (folder/'jobs'/o/'out.ipynb').stat().st_mtime for o in finished}
+    assert all((folder/'jobs'/o/'events.jsonl').read_text().startswith(t) for o,t in finished.items()), 'what is finished is not searched again'
+    assert {o for o,t in written.items() if (folder/'jobs'/o/'out.ipynb').stat().st_mtime != t} == {o for o in finished if read(folder/'jobs'/o).trained}
     assert '"Resumed"' in (folder/'jobs'/killed/'events.jsonl').read_text()
-    assert same(folder, whole, [(o, o) for o in JOBS[:3]])
-    assert page(folder, tmp_path/'a') == page(undisturbed, tmp_path/'b')
+    assert same(folder, whole, [(o, o) for o in JOBS])
+    assert page(folder, tmp_path/'a') == page(whole, tmp_path/'b')
+
+def test_what_jobs_share_cannot_be_made(home):
+    "A file stands where the warm-ups shall go."
+    folder = home/'runs'/'lost'
+    write_plan(folder, Plan({'job': dict(space='small.json', table='table.sqlite', preset='smoke', epochs=6, warmup=2)}, 'none', '../..'))
+    shutil.copy(ROOT/'nbs'/'search.ipynb', folder)
+    (folder/'shared').mkdir()
+    (folder/'shared'/'warmups').write_text('')
+    code,out,err = nwb(home, folder)
+    said = 'what the jobs share could not be made: '
+    assert code == 1 and err.startswith(said) and f'1 job waits still: `nwb sweep {folder}` goes on' in err, (out, err)
+    code,told,_ = nwb(home, 'status', folder)
+    assert code == 1 and said in told and said in (folder/'report.html').read_text()
+    assert not (folder/'jobs').exists()
+    (folder/'shared'/'warmups').unlink()
+    code,out,err = nwb(home, folder)
+    assert (code, err) == (0, '') and said not in (folder/'report.html').read_text()
 
 def test_a_full_memory_is_told(home):
     "The kernel may have no more than it has and a little; the batch needs far more."
@@ -195,11 +209,17 @@ def test_what_fails_shows_and_is_tried_again_when_asked(home):
     assert code == 0 and states(folder) == {'alpha-1-epochs6': 'done', 'alpha0.4-epochs60': 'done'}, out
     assert '"Resumed"' in (folder/'jobs'/'alpha0.4-epochs60'/'events.jsonl').read_text()
 
-def test_jobs_are_called_off(home):
+def test_jobs_are_interrupted_and_called_off(home):
     folder = home/'runs'/'long'
     (home/'one.json').write_text('[{"epochs": 9999}]')
     with running(home, folder, '--list', home/'one.json', *(o for o in SMALL if o != 'epochs=6')) as p:
         until(lambda: p.poll() is not None or halfway(folder), 'the job to search')
+        os.kill(p.pid, signal.SIGINT)
+        _,err = p.communicate(timeout=60)
+    assert p.returncode == 130 and 'interrupted: 1 job: 1 ' in err and f'`nwb sweep {folder}` goes on with the rest' in err, err
+    until(lambda: not at_it(folder), 'the job to end with its sweep', 30)
+    with running(home, folder) as p:
+        until(lambda: p.poll() is not None or halfway(folder), 'the job to search on')
         code,_,err = nwb(home, folder)
         assert code == 1 and 'is in use, process' in err
         assert nwb(home, folder, '--cancel', 'nobody')[0] == 2
@@ -208,6 +228,10 @@ def test_jobs_are_called_off(home):
     assert p.returncode == 1 and 'cancelled' in err and not at_it(folder)
     assert nwb(home, 'status', folder)[0] == 1
 
+def at_home(process):
+    try: return process.environ().get('HOME')
+    except psutil.Error: return None
+
 def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
     "Two workers, on loopback alone, and nothing of Ray in the home folder."
     pytest.importorskip('ray', reason="this test needs ray: pip install 'nas_workbench[ray]'")
@@ -215,7 +239,8 @@ def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
     with running(home, folder, 'alpha=0.2,0.8', 'lam=0.4', *SMALL, '--train', 'none', '--engine', 'ray', '--jobs', 2, HOME=str(tmp_path)) as p:
         job = until(lambda: p.poll() is not None or halfway(folder), 'a job to be half-way')
         assert p.poll() is None, p.communicate()
-        family = {p.pid, *(o.pid for o in psutil.Process(p.pid).children(recursive=True))}
+        family = {o.pid for o in psutil.process_iter() if at_home(o) == str(tmp_path)}  # whoever started them
+        assert family > {o.pid for o in psutil.Process(p.pid).children(recursive=True)}
         doors = {o.laddr.ip for o in psutil.net_connections('tcp') if o.status == 'LISTEN' and o.pid in family}
         nursery = psutil.Process(who(folder/'jobs'/job, AT_WORK).process.pid).parent()
         worker = nursery.parent()
@@ -228,6 +253,60 @@ def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
     assert '"Resumed"' in (folder/'jobs'/job/'events.jsonl').read_text()
     assert same(folder, whole, [(o, f'{o}-lam0.4') for o in names], ['architecture.json'])
 
+def given(folder, step, train, threads):
+    "In place of `work`: writes down what Ray gave to a step, and how long it had it."
+    import ray
+    began = time.time()
+    time.sleep(1)
+    got = ray.get_runtime_context().get_assigned_resources()
+    told = dict(gpus=ray.get_gpu_ids(), env=os.environ.get('CUDA_VISIBLE_DEVICES'), got=got, threads=threads, began=began, ended=time.time())
+    Path(folder, f'{step}.given').write_text(json.dumps(told))
+
+@pytest.fixture
+def gpu_sweep(tmp_path, monkeypatch):
+    "A plan of four jobs that want a GPU each, and a machine that says that it has two."
+    pytest.importorskip('ray', reason="this test needs ray: pip install 'nas_workbench[ray]'")
+    folder = tmp_path/'sweep'
+    write_plan(folder, Plan({f'job{n}': dict(device='cuda', seed=n) for n in range(4)}))
+    write_outcome(folder, 'shared', 'done', memory_mb=100)
+    monkeypatch.setattr('nas_workbench.engines.work', given)
+    monkeypatch.setattr('nas_workbench.engines.Room.here', lambda: Room(4, 8000., 2))
+    for k,v in QUIET.items(): monkeypatch.setenv(k, v)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    return folder
+
+def each_had_a_gpu(folder):
+    "Every job one GPU and its threads; two jobs that ran at the same time another one each."
+    told = [json.loads((folder/f'job{n}.given').read_text()) for n in range(4)]
+    for o in told: assert (len(o['gpus']), o['env'], o['got']['GPU'], o['got']['CPU'], o['threads']) == (1, str(o['gpus'][0]), 1, 2, 2), o
+    assert {o['env'] for o in told} == {'0', '1'}
+    for a,b in itertools.combinations(told, 2): assert a['ended'] <= b['began'] or b['ended'] <= a['began'] or a['env'] != b['env']
+
+def test_ray_counts_gpus_and_gives_one_to_each_job(gpu_sweep):
+    with on_ray(str(gpu_sweep)) as place: place([f'job{n}' for n in range(4)], False)
+    each_had_a_gpu(gpu_sweep)
+
+def test_a_ray_that_runs_already_is_used(gpu_sweep, tmp_path, monkeypatch):
+    "A head on loopback, as `ray start --head` makes one; `auto` finds it."
+    import ray
+    from lab import free_port
+    port,short = free_port(),tempfile.mkdtemp(prefix='nwb-')  # paths of sockets are short
+    command = [Path(sys.executable).parent/'ray', 'start', '--head', '--block', '--node-ip-address=127.0.0.1', f'--port={port}', '--num-cpus=4', '--num-gpus=2',
+               '--include-dashboard=false', '--disable-usage-stats', f'--temp-dir={short}']
+    with open(tmp_path/'said', 'w') as said: head = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+    try:
+        until(lambda: 'Ray runtime started' in (tmp_path/'said').read_text() or head.poll() is not None, 'the head')
+        assert head.poll() is None, (tmp_path/'said').read_text()
+        monkeypatch.setenv('RAY_ADDRESS', f'127.0.0.1:{port}')
+        with on_ray(str(gpu_sweep), address='auto') as place:
+            assert ray.get_runtime_context().gcs_address == f'127.0.0.1:{port}'
+            place([f'job{n}' for n in range(4)], False)
+    finally:
+        with suppress(ProcessLookupError): os.killpg(head.pid, signal.SIGTERM)
+        head.wait(60)
+        shutil.rmtree(short, ignore_errors=True)
+    each_had_a_gpu(gpu_sweep)
+
 SBATCH = """#!/bin/sh
 echo "$@" >> calls
 while [ $# -gt 1 ]; do case $1 in --array=*) last=${1##*-} last=${last%%%*};; --wrap) command=$2;; esac; shift; done
@@ -236,9 +315,10 @@ echo $(wc -l < calls)
 """
 
 def test_the_script_for_slurm_does_the_whole_sweep(home, whole, tmp_path):
-    "A stand-in for sbatch runs what it is given, at once and in order; the sweep is done already, so that no job takes long."
+    "A stand-in for sbatch runs what it is given, at once and in order; of the six jobs one is missing."
     folder = home/'runs'/'slurm'
     shutil.copytree(whole, folder)
+    shutil.rmtree(folder/'jobs'/JOBS[0])
     code,out,_ = nwb(home, folder, '--engine', 'slurm', '--jobs', 2)
     assert code == 0 and out == f'sh {folder/"submit.sh"}\n'
     (tmp_path/'sbatch').write_text(SBATCH)
@@ -249,3 +329,4 @@ def test_the_script_for_slurm_does_the_whole_sweep(home, whole, tmp_path):
     assert ['--job-name=nwb-shared' in calls[0], '--dependency=afterok:1 --array=0-5%2' in calls[1], '--dependency=afterany:2' in calls[2]] == [True]*3
     said = (home/'said').read_text().splitlines()
     assert said[:7] == ['shared: done', *(f'{o}: done' for o in JOBS)] and said[-1] == '6 jobs: 6 done'
+    assert same(folder, whole, [(o, o) for o in JOBS])

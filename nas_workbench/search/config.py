@@ -68,7 +68,7 @@ class SearchConfig(Recipe):
         first = threshold(self.warmup+1, warmup=self.warmup, total=self.epochs, t_initial=self.t_initial, t_final=self.t_final)
         if first > 1/most + 1e-9:
             raise ValueError(f"the first threshold is {first:.4g} but a layer holds {most} blocks, each with a chance of {1/most:.4g}: blocks would go before anything was learnt, "
-                             f"use more than {self.epochs-self.warmup} epochs after the warm-up or a smaller t_initial (now {self.t_initial})")
+                             f"use more than {self.epochs-self.warmup} epochs after the warm-up, or in a recipe of your own a smaller t_initial (now {self.t_initial})")
 
     def warmup_recipe(self) -> dict[str, Any]:
         "What a warm-up depends on: two searches that agree here can share one."

@@ -2,7 +2,7 @@
 // A film is what `nas_workbench.scrubber.film` makes of a record. The functions up to `mount` are pure.
 
 const SHADES = {1: '#c6dbef', 3: '#9ecae1', 5: '#3182bd', 7: '#225ea8'};
-const ROW = 22, GAP = 10, TOP = 20, LEFT = 6;  // Height of a row, room between stages, room above, all px; the gutter in percent
+const ROW = 22, GAP = 10, TOP = 20, LEFT = 6, MIDDLE = .34;  // Height of a row, room between stages, room above, all px; the gutter in percent; where in its column a box stands, so that its probability fits beside it
 
 // Every epoch's boxes, from what changed in each: frames[e] is a list per layer of [column, small, large, chance].
 export function frames(film) {
@@ -56,7 +56,7 @@ export function rows(film) {
 // Rectangles and texts of a frame: x and width in percent, y and height in px. `there` is another frame, outlined where it differs.
 export function scene(film, frame, there = null) {
   const {y} = rows(film), column = (100 - LEFT)/film.columns.length, most = film.most;
-  const middle = c => LEFT + column*(c + .4), size = (layer, n) => Math.max(.6, .7*column*n/film.rows[layer].c_in/most);
+  const middle = c => LEFT + column*(c + MIDDLE), size = (layer, n) => Math.max(.6, .56*column*n/film.rows[layer].c_in/most);
   const differ = there ? differences(frame, there, film.columns) : {}, found = [];
   const rect = (key, role, layer, c, w, thick, more) => found.push({key, role, layer, x: middle(c) - w/2, width: w, y: y[layer] + (ROW - thick)/2, height: thick, ...more});
   frame.forEach((boxes, layer) => {
@@ -71,7 +71,7 @@ export function scene(film, frame, there = null) {
         rect(key, se ? 'box se' : 'box', layer, c, size(layer, large), 14, {text, fill, open: large > small});
         if (large > small) rect(`${key}|small`, 'small', layer, c, size(layer, small), 14, {text, fill});
       }
-      if (chance !== null && several) found.push({key: `${key}|chance`, role: 'chance', layer, x: LEFT + column*(c + .98), y: y[layer] + ROW/2, label: chance.toFixed(2)});
+      if (chance !== null && several) found.push({key: `${key}|chance`, role: 'chance', layer, x: LEFT + column*(c + .98), y: y[layer] + ROW/2, label: chance.toFixed(2).replace(/^0/, '')});
     }
   });
   (there ?? []).forEach((boxes, layer) => {
@@ -139,7 +139,7 @@ export function mount(root, film, {other = null, epoch = film.epochs.length - 1,
       ground.addEventListener('click', () => choose(l));
       put('text', `name ${l}`, {class: 'name', x: `${LEFT - 2}%`, y: y[l] + ROW/2}, String(l));
     });
-    film.columns.forEach((name, c) => put('text', `column ${name}`, {class: 'column', x: `${LEFT + column*(c + .4)}%`, y: 9}, name));
+    film.columns.forEach((name, c) => put('text', `column ${name}`, {class: 'column', x: `${LEFT + column*(c + MIDDLE)}%`, y: 9}, name));
     const swatch = (look, name) => element('span', {}, element('i', {style: look}), name);
     const kernels = [...new Set(film.columns.flatMap(o => /k(\d+)/.exec(o)?.[1] ?? []))];
     key.replaceChildren(...kernels.map(k => swatch(`background:${SHADES[k] ?? '#54278f'}`, `kernel ${k}`)), swatch('border-color:#D55E00;border-width:2.5px', 'SE'), swatch('background:#3182bd;opacity:.38', 'width open'),
