@@ -17,7 +17,7 @@ import pytest
 from nas_workbench.bench import StandIn
 from nas_workbench.control import who
 from nas_workbench.costs.table import About, Entry, LatencyTable, write_table
-from nas_workbench.engines import NO_ROOM, QUIET, Room, on_ray, write_outcome
+from nas_workbench.engines import NO_ROOM, QUIET, Room, on_ray
 from nas_workbench.events import Cost, Epoch, Resumed, Saved, TrainingStarted, WarmupReused
 from nas_workbench.record import read
 from nas_workbench.report import write_report
@@ -268,10 +268,10 @@ def gpu_sweep(tmp_path, monkeypatch):
     pytest.importorskip('ray', reason="this test needs ray: pip install 'nas_workbench[ray]'")
     folder = tmp_path/'sweep'
     write_plan(folder, Plan({f'job{n}': dict(device='cuda', seed=n) for n in range(4)}))
-    write_outcome(folder, 'shared', 'done', memory_mb=100)
     monkeypatch.setattr('nas_workbench.engines.work', given)
     monkeypatch.setattr('nas_workbench.engines.Room.here', lambda: Room(4, 8000., 2))
     for k,v in QUIET.items(): monkeypatch.setenv(k, v)
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(ROOT), str(ROOT/'tests'), os.environ.get('PYTHONPATH', '')]))  # the workers have to find `given`
     monkeypatch.setenv('HOME', str(tmp_path))
     return folder
 
