@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['WIDTHS', 'CASES', 'FOLLOWER', 'take_turns', 'Row', 'bench_prunode', 'table_prunode', 'StandIn', 'bench_search',
-           'table_search', 'Step', 'bench_steps', 'bench_widths', 'Part', 'bench_parts', 'add_parts', 'Watched',
-           'bench_following']
+           'table_search', 'Step', 'bench_steps', 'bench_widths', 'Part', 'bench_parts', 'add_parts', 'Middle',
+           'Watched', 'bench_following']
 
 # %% ../nbs/55_bench.ipynb #c3
 import signal
@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from math import comb
 from operator import add
 from pathlib import Path
 from statistics import median
@@ -267,16 +268,30 @@ async def follow():
 asyncio.run(follow())"""
 
 @dataclass(frozen=True)
+class Middle:
+    "A median, and where the true one lies with 95%, whatever the values scatter like; with less than six of them all that was seen."
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values:Iterable[float]) -> 'Middle':
+        v = sorted(values)
+        n = len(v)
+        k = max([0, *(k for k in range(n//2) if sum(comb(n, i) for i in range(k+1)) <= .025*2**n)])
+        return cls(median(v), v[k], v[n-1-k])
+
+@dataclass(frozen=True)
 class Watched:
     "What being followed costs a search."
     alone_ms:tuple[float, ...]  # Median of a step, by the clock and of the processor
-    cost:tuple[float, ...]      # Of a step that is watched, more than of one that is not; by the clock and of the processor
+    cost:tuple[Middle, ...]     # Of a step that is watched, more than of one that is not; by the clock and of the processor
     written:float               # Share of the time that writing the record takes
     turns:int
 
     def lines(self) -> list[str]:
-        rows = [f'| {name} | {ms:.2f} | {cost:+.2%} |' for name,ms,cost in zip(('by the clock', 'of the processor'), self.alone_ms, self.cost)]
-        return ['| | step ms | more while it is watched |', '|---|---|---|', *rows, f'\n{self.turns} turns each; writing the record takes {self.written:.2%} of the time']
+        rows = [f'| {name} | {ms:.2f} | {o.median:+.2%} | {o.low:+.2%} to {o.high:+.2%} |' for name,ms,o in zip(('by the clock', 'of the processor'), self.alone_ms, self.cost)]
+        return ['| | step ms | more while it is watched | 95% interval |', '|---|---|---|---|', *rows, f'\n{self.turns} turns each; writing the record takes {self.written:.2%} of the time']
 
 class _Turns(Callback):
     "Times steps while a follower works and while it is held, in turns; then ends the search."
@@ -329,4 +344,4 @@ def bench_following(
             follower.wait()
     steps = [[median(o) for o in zip(*turn)] for turn in watch.found]
     more = [[2*b/(a + c) - 1 for a,b,c in zip(*steps[n-1:n+2])] for n in range(1, len(steps), 2)]
-    return Watched(tuple(1e3*median(o) for o in zip(*steps[::2])), tuple(median(o) for o in zip(*more)), written[0]/whole, turns)
+    return Watched(tuple(1e3*median(o) for o in zip(*steps[::2])), tuple(Middle.of(o) for o in zip(*more)), written[0]/whole, turns)

@@ -71,7 +71,7 @@ def weights_of(path:str) -> Any:
 def timing_of(wanted:Wanted, a:Any, job:dict[str, Any]) -> tuple[Any, Any]: # A `LatencyTable` and a `Runtime`, each or None
     "The table that is named, or one of this runtime and device that the run was searched with; and what measures as it was measured."
     from nas_workbench.costs.measure import RUNTIMES, open_runtime, reopen, usual
-    from nas_workbench.costs.table import read_table
+    from nas_workbench.costs.table import TABLES, read_table
     from nas_workbench.extras import MissingExtra
     if wanted.runtime not in (*RUNTIMES, 'none'): raise ValueError(f"runtime is {wanted.runtime!r}: use {', '.join(RUNTIMES)}, or none")
     if wanted.table:
@@ -79,7 +79,7 @@ def timing_of(wanted:Wanted, a:Any, job:dict[str, Any]) -> tuple[Any, Any]: # A 
         table.require(a.keys())
         return table, None if wanted.runtime == 'none' else reopen(table.about)
     home = Path(wanted.source).absolute().parent
-    for file in [Path(job['table'])] if job.get('table') else sorted(o for at in (home, home.parent) for o in (at/'shared'/'tables').glob('*.sqlite')):
+    for file in [Path(job['table'])] if job.get('table') else sorted(o for at in dict.fromkeys((home/'shared'/'tables', home.parent/'shared'/'tables', TABLES.absolute())) for o in at.glob('*.sqlite')):
         try:
             table = read_table(file)
             if table.missing(a.keys()): continue

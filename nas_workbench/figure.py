@@ -18,18 +18,53 @@ with need('lab'):
     import traitlets
 
 # %% ../nbs/22_figure.ipynb #c6
+def _changed(old:dict[str, Any], new:dict[str, Any]) -> dict[str, Any]:
+    return {k: new.get(k) for k in {**old, **new} if k != 'uid' and old.get(k) != new.get(k)}
+
+def _axes(fig:dict[str, Any]) -> dict[str, tuple]: return {k: (o.get('type'), o.get('visible')) for k,o in fig['layout'].items() if k[1:5] == 'axis'}
+
+def _alike(old:dict[str, Any], new:dict[str, Any]) -> bool:
+    "Whether one can become the other in place."
+    return _axes(old) == _axes(new) and all(a['type'] == b['type'] for a,b in zip(old['data'], new['data']))
+
 class Figure(go.FigureWidget):
-    "A `FigureWidget` that is sent plotly once a page, and starts from how it is then."
+    "A `FigureWidget` that is sent plotly once a page, starts from how it is then, and can become another figure."
     _esm = asset('figure.js')
-    _now = traitlets.Int(0).tag(sync=True)
+    _now = traitlets.Int(0).tag(sync=True)    # Counts answers to a page that asked how it is
+    _anew = traitlets.Int(0).tag(sync=True)   # Counts figures that are drawn from the beginning
 
     def __init__(self, fig:Any=None):
         super().__init__(fig)
+        self._shown = self.to_dict()
         self.on_msg(self._asked)
 
     def _asked(self, widget:Any, content:Any, buffers:Any) -> None:
         "A page wants something."
         if content == {'want': 'plotly'}: self.send({}, [str(go.FigureWidget._esm).encode()])
-        elif content == {'want': 'now'}:
-            self._trait_values.update(_widget_data=deepcopy(self._data), _widget_layout=deepcopy(self._layout), _now=self._now + 1)
-            self.send_state(['_widget_data', '_widget_layout', '_now'])
+        elif content == {'want': 'now'}: self._tell(_now=self._now + 1)
+
+    def _tell(self, **counted:int) -> None:
+        "Send everything, as it is."
+        self._trait_values.update(_widget_data=deepcopy(self._data), _widget_layout=deepcopy(self._layout), **counted)
+        self.send_state(['_widget_data', '_widget_layout', *counted])
+
+    def become(self, fig:go.Figure) -> int: # Traces and properties of the layout that were touched
+        "Show this figure; what is alike stays, and what was zoomed into."
+        old,new = self._shown,fig.to_dict()
+        self._shown = new
+        if not _alike(old, new):
+            with self.hold_sync():  # what plotly would tell of single steps
+                self.data = ()
+                self.layout = fig.layout
+                self.add_traces(fig.data)
+            self._tell(_anew=self._anew + 1)
+            return len(new['data']) + len(new['layout'])
+        n,have = len(new['data']),len(old['data'])
+        changes,layout = [(i, c) for i,(a,b) in enumerate(zip(old['data'], new['data'])) if (c := _changed(a, b))],_changed(old['layout'], new['layout'])
+        kept:Any = self.data[:n]
+        if have > n: self.data = kept
+        with self.batch_update():
+            for i,c in changes: self.data[i].update(c, overwrite=True)
+            if layout: self.layout.update(layout, overwrite=True)
+        if n > have: self.add_traces(fig.data[have:])
+        return len(changes) + len(layout) + max(0, n - have)

@@ -29,7 +29,7 @@ from .arch import Architecture, Key
 from .checkpoint import epoch_of, names
 from .control import Control, at_work
 from .costs.measure import about_now, measure_table, open_runtime, reopen, time_network, usual
-from .costs.table import LatencyTable, read_table, write_table
+from .costs.table import TABLES, LatencyTable, file_name, read_table, write_table
 from .data import DataSource, dataset
 from .deploy import Overflow, deploy
 from .events import Cost, Emit, Epoch, Event, Finished, TrainingEpoch, TrainingFinished, Warned
@@ -196,27 +196,27 @@ def _folder(ready:Ready) -> Path:
 
 # %% ../nbs/40_job.ipynb #c11
 def _file(ready:Ready) -> Path:
-    "Where the table of this runtime and device lies."
-    about = about_now(ready.space, ready.runtime)
-    return ready.shared/'tables'/f'{about.space}-{about.runtime}-{about.precision}-{about.resolution}-{ready.space.classes}.sqlite'
+    "Where the table lies that this run and those beside it use; jobs of a sweep may work on other machines than the one it is for."
+    return ready.shared/'tables'/file_name(about_now(ready.space, ready.runtime), ready.space.classes, device=not ready.sweep)
 
-def _beside(ready:Ready) -> LatencyTable|None:
-    "For a sweep: the table that runs beside it share, if it fits."
-    if not ready.sweep: return None
-    file,about = ready.sweep.parent/'shared'/'tables'/_file(ready).name,about_now(ready.space, ready.runtime)
-    try:
-        table = read_table(file)
-        table.check(device=about.device, runtime=about.runtime, version=about.version)
-        table.require(ready.space.latency_keys())
-    except (ValueError, LookupError, OSError): return None
-    return table
+def _elsewhere(ready:Ready) -> LatencyTable|None:
+    "The table of this device that runs beside a sweep share, or that `nwb latency measure` left here, if it fits."
+    about = about_now(ready.space, ready.runtime)
+    for home in ([ready.sweep.parent/'shared'/'tables'] if ready.sweep else []) + [TABLES]:
+        try:
+            table = read_table(home/file_name(about, ready.space.classes))
+            table.check(device=about.device, runtime=about.runtime, version=about.version)
+            table.require(ready.space.latency_keys())
+            return table
+        except (ValueError, LookupError, OSError): continue
+    return None
 
 def known_table(ready:Ready) -> LatencyTable|None:
     "The table that is there, if it is; one that does not fit raises."
     if not ready.runtime: table = read_table(ready.job.table)
     else:
         file,about = _file(ready),about_now(ready.space, ready.runtime)
-        if not file.exists(): return _beside(ready)
+        if not file.exists(): return _elsewhere(ready)
         table = read_table(file)
         device = None if ready.sweep else about.device  # jobs of a sweep may run on other machines than the one it is for
         try: table.check(device=device, runtime=about.runtime, version=about.version)

@@ -19,7 +19,7 @@ from typing import Any
 from . import __version__
 from .extras import need
 from .files import asset
-from .views import HOUSE, describe
+from .sheet import HOUSE, describe
 
 # %% ../nbs/25_pages.ipynb #fb145497
 with need('lab'):

@@ -19,7 +19,9 @@ from .files import asset
 from .record import Record
 from .runs import Following, called, notes, program, runs_in
 from .scrubber import Scrubber
-from .views import fig_cost, fig_entropy, fig_losses, fig_masks, fig_pareto, fig_probabilities, fig_runs, fig_training, fig_words, point, refresh
+from .gallery import fig_pareto, point
+from .sheet import fig_words
+from .views import fig_cost, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_runs, fig_training
 
 # %% ../nbs/22_panes.ipynb #c4
 with need('lab'):
@@ -96,8 +98,9 @@ class Views(W.VBox):
         one,shown = None if self.layer.value in (None, -1) else self.layer.value,[o for o in (r, *self.others) if o.begun]
         try: fig = fig_words('nothing has happened yet') if not (shown if view.runs else r.begun or (view.name == 'Training' and r.training_config)) else view.draw(shown) if view.runs else view.draw(r, *([one] if view.layers else ()))
         except ValueError as e: fig = fig_words(str(e))
-        refresh(self.figure, fig)
-        for o in self.figure.data if view.runs else ():
+        self.figure.become(fig)
+        clicked:Any = self.figure.data if view.runs else ()
+        for o in clicked:
             if o.name == 'found': o.on_click(lambda trace, at, _: self.picked(trace.text[at.point_inds[0]]) if at.point_inds else None)
 
 # %% ../nbs/22_panes.ipynb #c11

@@ -31,7 +31,8 @@ from .search.config import PRESETS
 from .scrubber import film
 from .space import SearchSpace
 from .story import signs, sketch, words
-from .views import Point, Timed, fig_cost, fig_detection, fig_entropy, fig_losses, fig_masks, fig_measured, fig_network, fig_pareto, fig_probabilities, fig_training
+from .gallery import Point, Timed, fig_measured, fig_network, fig_pareto
+from .views import fig_cost, fig_detection, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_training
 from .zoo import TABLE2
 
 # %% ../nbs/25_run_page.ipynb #c4

@@ -47,9 +47,9 @@ def new_folder(
     return path
 
 def seen(folder:str|Path) -> Seen:
-    "Who works in `folder`, or is about to."
-    here = who(folder)
-    return here if here.process else who(folder, LAUNCHED)
+    "Who works in `folder`; where nobody does, who is about to."
+    here,sent = who(folder),who(folder, LAUNCHED)
+    return sent if here.process is None or (here.state != 'alive' and sent.state == 'alive') else here
 
 def program(*words:str) -> list[str]:
     "How to run `nwb` with this Python."
@@ -145,7 +145,7 @@ def situation(following:Following) -> Situation:
     if following.trouble: return Situation('broken', following.trouble)
     state,who_ = record.state,f' ({there})'*there.elsewhere
     if there.state == 'alive':
-        if state == 'empty': return Situation('starting', (_lines(folder) or ['the search starts'])[-1].strip() + who_)
+        if state == 'empty' or who(folder).state != 'alive': return Situation('starting', (_lines(folder) or ['it starts'])[-1].strip() + who_)
         if state == 'paused': return Situation('paused', f'paused, {_left(record)}{who_}')
         if state in ('done', 'stopped', 'failed'): return Situation('keeping', f'the network is being kept{who_}')
         return Situation('training' if state == 'training' else 'searching', f"{'training' if state == 'training' else record.epochs[-1].phase if record.epochs else 'begun'}, {_left(record)}{who_}")
@@ -158,8 +158,8 @@ def situation(following:Following) -> Situation:
 
 # %% ../nbs/22_runs.ipynb #c15
 def stop(following:Following) -> None:
-    "Ask a search to stop and keep the best so far; end what has not begun to search."
-    if following.record.state == 'empty': end(following.folder)
+    "Ask a search to stop and keep the best so far; end what has not begun to listen."
+    if following.record.state == 'empty' or who(following.folder).state != 'alive': end(following.folder)
     else: steer(following.folder, Command('stop'))
 
 def end(folder:str|Path, patience:float=5.) -> None:

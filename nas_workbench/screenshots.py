@@ -21,7 +21,8 @@ from .extras import need
 from .files import write_whole
 from .record import read
 from .scrubber import scrubber_html
-from .views import describe, fig_losses, fig_masks, fig_probabilities
+from .sheet import describe
+from .views import fig_losses, fig_masks, fig_probabilities
 
 # %% ../nbs/51_screenshots.ipynb #c4
 with need('lab'):

@@ -25,7 +25,8 @@ from .run_page import (STATES, Run, contest, describe_run, device, facts, files_
                                     top1, took)
 from .sweep import PLAN, Plan, Standing, Timing, job_folder, lost, read_plan, value, status, sweep_timing
 from .sweep import grid as combinations
-from .views import Point, fig_network, fig_runs, pareto
+from .gallery import Point, fig_network, pareto
+from .views import fig_runs
 
 # %% ../nbs/25_sweep_page.ipynb #c4
 with need('lab'):

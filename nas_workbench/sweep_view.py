@@ -17,7 +17,8 @@ from .extras import need
 from .figure import Figure
 from .record import NAME, read
 from .sweep import LOG, Standing, job_folder, lost, seen_to, status, summary, under_way
-from .views import Point, fig_pareto, fig_words, point, refresh
+from .gallery import Point, fig_pareto, point
+from .sheet import fig_words
 
 # %% ../nbs/24_sweep_view.ipynb #c4
 with need('lab'):
@@ -76,7 +77,7 @@ class LiveSweep(W.VBox):
         if self.process is not None and self.process.poll() and not at_it: wrong += [o for o in self._said() if o not in wrong]
         text = sweep_table(now, doing, wrong)
         if text != self.table.value: self.table.value = text
-        refresh(self.figure, fig_front(self.folder, now))
+        self.figure.become(fig_front(self.folder, now))
         return begins or at_it or any(o.state == 'running' for o in now)
 
     def _said(self) -> list[str]:

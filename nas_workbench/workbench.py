@@ -26,7 +26,7 @@ from .record import Record, read
 from .runs import DESK, Following, Situation, arguments, called, launch, note, notes, seen, situation, states, stop, tidy
 from .search.config import CHANGEABLE, SearchConfig
 from .story import words
-from .views import fig_words, refresh
+from .sheet import fig_words
 
 # %% ../nbs/23_workbench.ipynb #c4
 with need('lab'):
@@ -266,7 +266,7 @@ class Workbench:
             try: return draw(self.record)
             except ValueError as e: return fig_words(str(e))
         widget = Figure(now())
-        self._more.append(lambda: refresh(widget, now()))
+        self._more.append(lambda: widget.become(now()))
         return widget
 
     def then(self, does:Callable[[], None]) -> None:
@@ -306,7 +306,7 @@ class Workbench:
             self._tell()
             for more in self._more: more()
             if fresh: self._now()
-            since = [(str(o), o.epoch) for o in reversed(states(self.folder))]
+            since = [(text, e) for e,text in reversed({o.epoch: str(o) for o in states(self.folder)}.items())]  # of an epoch the last, where a branch begins
             if [*self.since.options] != since:
                 at = self.since.index
                 self.since.options = since

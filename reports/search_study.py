@@ -28,12 +28,13 @@ from nas_workbench.arch import Architecture
 from nas_workbench.costs.measure import Journal, about_now, measure_networks, measure_table, open_runtime, pulse_of, reopen, usual
 from nas_workbench.costs.table import About, LatencyTable, read_table
 from nas_workbench.data import dataset
-from nas_workbench.events import Cost, Epoch, Event, Warned
+from nas_workbench.events import Cost, Emit, Epoch, Event, Warned
 from nas_workbench.files import write_whole
+from nas_workbench.resumable import ignore
 from nas_workbench.search.config import SearchConfig, preset
 from nas_workbench.search.run import Search
 from nas_workbench.space import SearchSpace, space
-from nas_workbench.train.config import train_preset
+from nas_workbench.train.config import TrainConfig, train_preset
 from nas_workbench.train.retrain import Training
 
 SPACE = space('prunet-tiny')
@@ -45,7 +46,9 @@ SEARCH = dict(epochs=11, warmup=3, arch_lr=.1)  # what arch_rate gives for its 1
 SEARCH_IMAGES,TRAIN_IMAGES = 3600,12000
 TRAIN = train_preset('laptop', epochs=1, warmup_epochs=.1, batch_size=32, lr=.006)
 PLAIN = dict(skips='first', phi=1., lam=1., prune_blocks=False)  # FBNet's way
-MORE = {'found': 2, 'enumerated': 2}  # trainings of a network with other seeds
+TRIED = {'longer': dict(epochs=22), 'cooler': dict(tau=1.), 'slower': dict(arch_lr=.03)}  # other searches
+MORE = {'found': 2, 'enumerated': 2, **dict.fromkeys(TRIED, 2)}  # trainings of a network with other seeds
+UNCLIPPED = ('found', 'scaled')  # and one of these without a limit on the gradients
 ENUMERATED = replace(SPACE, granularity=72, enumerated=True)  # as many candidates as a laptop carries
 
 def jobs() -> list[dict[str, Any]]:
@@ -55,8 +58,10 @@ def jobs() -> list[dict[str, Any]]:
     drawn = [dict(kind='random', seed=n) for n in range(RANDOM)]
     enumerated = [dict(kind='enumerated', alpha=a, seed=n) for a in (.8,) for n in SEEDS]
     twins = [dict(kind='twin', alpha=o['alpha'], seed=o['seed'], k=k) for k in range(TWINS) for o in found]
-    first = found + drawn + scaled + twins + enumerated
-    return first + [dict(kind='again', of=name(o), seed=100+n) for o in first for n in range(MORE.get(o['kind'], 0))]
+    tried = [dict(kind=k, alpha=.8, seed=n) for k in TRIED for n in SEEDS]
+    first = found + drawn + scaled + twins + enumerated + tried
+    again = [dict(kind='again', of=name(o), seed=100+n) for o in first for n in range(MORE.get(o['kind'], 0))]
+    return first + again + [dict(kind=k, of=name(o), seed=o['seed']) for k,some in (('unclipped', UNCLIPPED), ('inherited', ('found',))) for o in first if o['kind'] in some]
 
 def name(job:dict[str, Any]) -> str: return '-'.join(str(o) for o in job.values())
 
@@ -76,7 +81,7 @@ def table(out:Path) -> LatencyTable:
     return read_table(file) if file.exists() else measure_table(SPACE, open_runtime('onnxruntime', usual()), file, report=lambda o: print(o.line()))
 
 def recipe(job:dict[str, Any]) -> SearchConfig:
-    change = PLAIN if job['kind'] == 'enumerated' else {}
+    change = PLAIN if job['kind'] == 'enumerated' else TRIED.get(job['kind'], {})
     return preset('laptop', **(SEARCH | change), alpha=job['alpha'], seed=job['seed'])
 
 def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]:
@@ -86,17 +91,25 @@ def searched(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]
     more = json.loads(file.read_text())
     return Architecture.from_json(json.dumps(more.pop('architecture'))), more
 
-def search(job:dict[str, Any], out:Path) -> dict[str, Any]:
+def prepared(job:dict[str, Any], out:Path, emit:Emit=ignore) -> Search:
+    "A search that begins, goes on, or reads out what it found."
     data = dataset('shapes', resolution=SPACE.resolution, images=SEARCH_IMAGES)
+    return Search(recipe(job), ENUMERATED if job['kind'] == 'enumerated' else SPACE, data, table(out), out/'searches'/name(job), emit, warmups=out/'warmups')
+
+def search(job:dict[str, Any], out:Path) -> dict[str, Any]:
     told:list[Event] = []
-    where = ENUMERATED if job['kind'] == 'enumerated' else SPACE
     began = process_time()
-    s = Search(recipe(job), where, data, table(out), out/'searches'/name(job), told.append, warmups=out/'warmups')
-    found = s.run()
+    found = prepared(job, out, told.append).run()
     epochs,costs = [o for o in told if isinstance(o, Epoch)],[o for o in told if isinstance(o, Cost)]
     return dict(seconds=round(process_time()-began, 1), ce=[round(o.ce, 3) for o in epochs], lat=[round(o.lat, 1) for o in epochs], own_top1=found.top1,
                 blocks=[sum(map(len, o.blocks)) for o in epochs], step_ms=[round(o.weights_ms, 1) for o in costs], said=[o.text for o in told if isinstance(o, Warned)],
                 architecture=json.loads(found.architecture.to_json()))
+
+def inherited(job:dict[str, Any], out:Path) -> dict[str, torch.Tensor]|None:
+    "Weights that a training begins with: those of the search where that is what is tried."
+    if job['kind'] != 'inherited': return None
+    of = next(o for o in jobs() if name(o) == job['of'])
+    return prepared(of, out).run().net.state_dict()
 
 def twin(job:dict[str, Any], out:Path) -> Architecture:
     "A random network that is predicted to be within 3% as fast as a found one: its widths are drawn below a cap that is drawn too, as uniform ones are never that fast."
@@ -121,17 +134,19 @@ def capped(s:SearchSpace, seed:str) -> Architecture:
 
 def network(job:dict[str, Any], out:Path) -> tuple[Architecture, dict[str, Any]]:
     kind = job['kind']
-    if kind in ('found', 'enumerated'): return searched(job, out)
+    if 'alpha' in job and kind != 'twin': return searched(job, out)
     if kind == 'random': return SPACE.sample(job['seed']), {}
     if kind == 'scaled': return SPACE.scaled(job['width'], job['depth']), {}
-    if kind == 'again': return known(job['of'], out), {}
+    if 'of' in job: return known(job['of'], out), {}
     return twin(job, out), {}
+
+def trained_by(job:dict[str, Any]) -> TrainConfig: return replace(TRAIN, seed=job['seed'], clip=None if job['kind'] == 'unclipped' else TRAIN.clip)
 
 def do(job:dict[str, Any], out:Path) -> dict[str, Any]:
     "One network: found or drawn, trained, described."
     a,more = network(job, out)
     began = process_time()
-    done = Training(replace(TRAIN, seed=job['seed']), a, dataset('shapes', resolution=SPACE.resolution, images=TRAIN_IMAGES), out/'trainings'/name(job)).run()
+    done = Training(trained_by(job), a, dataset('shapes', resolution=SPACE.resolution, images=TRAIN_IMAGES), out/'trainings'/name(job), start=inherited(job, out)).run()
     return dict(**job, name=name(job), predicted_us=a.latency(table(out)), top1=done.top1, params=a.params(), macs=a.macs(), train_seconds=round(process_time()-began, 1), **more, architecture=json.loads(a.to_json()))
 
 @contextmanager
@@ -161,7 +176,8 @@ def adopt(out:Path) -> None:
     def keep(o:dict[str, Any]) -> None: write_whole(record(o['name'], out), json.dumps(o).encode())
     for o in json.loads(Path(__file__).with_suffix('.json').read_text())['networks']:
         keep(o)
-        for n,top1 in enumerate(o['again']): keep((job := dict(kind='again', of=o['name'], seed=100+n)) | dict(name=name(job), top1=top1))
+        for kind,seed in (('again', 100), ('unclipped', o['seed']), ('inherited', o['seed'])):
+            for n,top1 in enumerate(o[kind]): keep((job := dict(kind=kind, of=o['name'], seed=seed+n)) | dict(name=name(job), top1=top1))
 
 def timed(networks:Iterable[Architecture], about:About, journal:Path) -> dict[Architecture, float]:
     "Latencies of whole networks, in turn and in one session; microseconds."
@@ -171,14 +187,14 @@ def timed(networks:Iterable[Architecture], about:About, journal:Path) -> dict[Ar
 def measure(out:Path) -> None:
     "Every network's latency, and the file that the page reads."
     every = [json.loads(o.read_text()) for o in sorted((out/'done').glob('*.json'))]
-    records,again = [o for o in every if o['kind'] != 'again'],defaultdict(list)
+    records,again = [o for o in every if 'of' not in o],defaultdict(list)
     for o in every:
-        if o['kind'] == 'again': again[o['of']].append(o['top1'])
+        if 'of' in o: again[o['kind'], o['of']].append(o['top1'])
     t,networks = table(out),[Architecture.from_json(json.dumps(o['architecture'])) for o in records]
     latency = timed(networks, t.about, out/'networks.journal')
-    for o,a in zip(records, networks): o |= dict(measured_us=latency[a], again=again[o['name']])
+    for o,a in zip(records, networks): o |= dict(measured_us=latency[a]) | {k: again[k, o['name']] for k in ('again', 'unclipped', 'inherited')}
     planned = Counter(o['kind'] for o in jobs())
-    about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
+    about = asdict(t.about) | dict(space=SPACE.name, planned=planned, search=asdict(recipe(dict(kind='found', alpha=ALPHAS[0], seed=0))), search_images=SEARCH_IMAGES, tried=TRIED, train=asdict(TRAIN), train_images=TRAIN_IMAGES,
                                    versions=dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__, python=platform.python_version()))
     off = median(abs(o['predicted_us']/o['measured_us']-1) for o in records)
     publish(__file__, about, records)

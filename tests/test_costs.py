@@ -1,7 +1,10 @@
 "Latencies end to end: random blocks on every runtime that is here, random tables, random machines."
 import os
 import random
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ pytest.importorskip('onnxruntime', reason="onnxruntime is not installed: pip ins
 
 from nas_workbench.arch import Key
 from nas_workbench.blocks import build_block
-from nas_workbench.costs.analytic import Macs
+from nas_workbench.costs.analytic import Macs, live, peak_activations
 from nas_workbench.costs.calibrate import calibrate, choose, report
-from nas_workbench.costs.measure import Journal, explore, interpolate, measure, open_runtime
+from nas_workbench.costs import measure as room
+from nas_workbench.costs.measure import Journal, Noisy, Pulse, explore, interpolate, journal_of, measure, measure_table, open_runtime
 from nas_workbench.costs.table import About, Entry, LatencyTable, read_table, series, write_table
 from nas_workbench.network import build_network
 from nas_workbench.runtime.base import Plan, Settings, Timing, time_runs
@@ -161,3 +165,97 @@ def test_an_interrupted_write_leaves_the_old_table(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt): write_table(LatencyTable(ABOUT, {KEYS[1]: Entry(2.)}), file)
     monkeypatch.undo()
     assert read_table(file) == old and [o.name for o in tmp_path.iterdir()] == ['t.sqlite']
+
+class Made:
+    "A runtime made of numbers, on a machine that is `slower` than at its quietest; it breaks down after `lasts` compilations."
+    name,version,device,where,takes,settings = 'made','1','a toy','cpu','module',Settings()
+    def __init__(self, slower=1., lasts=10**9): self.slower,self.lasts,self.n = slower,lasts,0
+    def keeping(self, folder): return nullcontext()
+    def compile(self, module, shape):
+        self.n += 1
+        if self.n > self.lasts: raise KeyboardInterrupt
+        us = 5. + sum(p.numel() for p in module.parameters())/1e3
+        return SimpleNamespace(precision='fp32', sample=lambda: us*self.slower)
+
+@pytest.fixture
+def little(monkeypatch, tmp_path):
+    "Measures a small space with a runtime into a file, without waiting."
+    monkeypatch.setenv('NWB_CLAIMS', str(tmp_path/'claims'))
+    monkeypatch.setattr(room, 'pulse_of', lambda rt, space, **kw: Pulse(lambda: 100*rt.slower, wait=lambda s: None, **kw))
+    tiny,said = space('prunet-tiny'),[]
+    small = replace(tiny, name='small', stages=tiny.stages[:2])
+    def run(rt, **kw): return measure_table(small, rt, tmp_path/'t.sqlite', plan=QUICK, say=said.append, **{'networks': 0} | kw)
+    return SimpleNamespace(run=run, said=said, file=tmp_path/'t.sqlite', space=small)
+
+def medians(table): return {k: e.median for k,e in table.entries.items()}
+
+def test_who_goes_on_compares_the_machine_with_what_it_was(little):
+    calm = medians(little.run(Made()))
+    little.file.unlink()
+    with pytest.raises(KeyboardInterrupt): little.run(Made(lasts=20))
+    with pytest.raises(Noisy, match='40% longer now than when the 20 timings'): little.run(Made(1.4))
+    rest = Made()
+    assert medians(little.run(rest)) == calm
+    assert little.said == ['going on with 20 timings, taken on a machine as quiet as now']
+    little.file.unlink()
+    with pytest.raises(KeyboardInterrupt): little.run(Made(1.4, lasts=20))
+    table = little.run(Made())
+    assert 'taken when a fixed computation took 40% longer than now' in little.said[-1]
+    assert medians(table) == calm and max(e.error for e in table.entries.values() if e.measured) < .01
+
+def test_a_table_that_is_there_is_completed(little):
+    begun = Made()
+    first = little.run(begun)
+    timed = {k for k,e in first.entries.items() if e.measured}
+    assert 0 < len(timed) < len(first.entries) - 10
+    again = Made()
+    assert little.run(again) == first and again.n == 0
+    assert little.said == [f'{little.file} is whole already and nothing was measured: --anew begins from nothing, --exhaustive times the {len(first.entries) - len(timed)} widths that are interpolated']
+    rest = Made()
+    every = little.run(rest, exhaustive=True)
+    assert rest.n == 2*(len(first.entries) - len(timed)) and all(e.measured for e in every.entries.values())
+    assert {k: every.entries[k] for k in timed} == {k: first.entries[k] for k in timed}
+    whole = little.run(Made(), exhaustive=True, networks=6, held_out=3)
+    assert len(whole.networks) == 9 and whole.calibrated
+    more = Made()
+    held = [o for o in little.run(more, exhaustive=True, networks=6, held_out=5).networks if o.role == 'held out']
+    assert (len(held), more.n) == (5, 2*2)
+    assert little.run(Made(), exhaustive=True, networks=6, held_out=5) == read_table(little.file) and len(little.said) == 2
+    with pytest.raises(KeyboardInterrupt): little.run(Made(lasts=5), anew=True)
+    assert read_table(little.file).calibrated  # which stays until the new one is whole
+    new = Made()
+    assert {k for k,e in little.run(new, anew=True).entries.items() if e.measured} == timed and new.n == begun.n
+
+def test_a_table_may_have_any_name(little):
+    table = measure_table(little.space, Made(), little.file.with_name('z.journal'), plan=QUICK, networks=0)
+    assert read_table(little.file.with_name('z.journal')) == table
+
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='there is no /dev/full here')
+def test_a_full_disk_is_named():
+    with pytest.raises(OSError, match='/dev/full could not be written'): Journal(Path('/dev/full'), ABOUT)
+    assert journal_of(Path('a/t.sqlite')) == Path('a/t.sqlite.journal')
+
+WITHIN = ('Relu', 'Clip', 'Sigmoid', 'HardSwish', 'Div', 'Erf', 'Mul', 'Add', 'Flatten')
+
+def followed(model):
+    "The most numbers alive at once, following every tensor through an ONNX graph; elementwise nodes write into their first input."
+    import onnx
+    g = onnx.shape_inference.infer_shapes(onnx.load_from_string(model)).graph
+    size = {o.name: int(np.prod([d.dim_value for d in o.type.tensor_type.shape.dim])) for o in (*g.input, *g.output, *g.value_info)}
+    buffer,last = {g.input[0].name: g.input[0].name},{}
+    for n,node in enumerate(g.node):
+        mine = [buffer[o] for o in node.input if o in buffer]
+        last |= dict.fromkeys(mine, n)
+        buffer[node.output[0]] = mine[0] if node.op_type in WITHIN else node.output[0]
+        last.setdefault(buffer[node.output[0]], n)
+    made = {b: min(n for n,node in enumerate(g.node) if buffer[node.output[0]] == b) if b != g.input[0].name else 0 for b in last}
+    return max(sum(size[b] for b in last if made[b] <= n <= last[b]) for n in range(len(g.node)))
+
+@pytest.mark.parametrize('preset', ['prunet-tiny', 'prunet'])
+def test_peak_activations_are_what_the_graph_holds(preset):
+    found = [replace(space(preset).sample(i), resolution=64) for i in range(6)]
+    for a in found: assert peak_activations(a, bytes_each=1) == followed(network_graph(a))
+    for k in {k for a in found for k in a.keys() if k.block.kind != 'skip'}: assert live(k) == followed(block_graph(k.block, k.resolution)), k
+    small = [Key(k.block, 1) for a in found for k in a.keys() if k.block.se and k.block.padded]
+    assert small
+    for k in small: assert live(k) == followed(block_graph(k.block, 1)), k

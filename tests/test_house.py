@@ -57,23 +57,25 @@ MAP = '''
 3 | deploy           | 0 1 2
 4 | record           | 0
 4 | story            | 0
-4 | views            | 0 story
+4 | sheet            | 0 story
+4 | views            | 0 sheet story
+4 | gallery          | 0 sheet story
 4 | scrubber         | 0 files story
 4 | runs             | 0 files control record
 4 | figure           | 0 files
 4 | parameters       | 0 search.config train.config
 4 | form             | 0 parameters runs search.config
-4 | panes            | 0 files figure record runs story views scrubber
-4 | workbench        | 0 figure form panes record runs story views search.config control
+4 | panes            | 0 files figure record runs sheet story views gallery scrubber
+4 | workbench        | 0 figure form panes record runs sheet story search.config control
 4 | sweep            | 0 record story views scrubber costs.table search.schedule search.prune search.config control
-4 | sweep_view       | 0 figure record story views sweep
+4 | sweep_view       | 0 figure record sheet story gallery sweep
 4 | trackers         | 0
-4 | pages            | 0 files views
-4 | run_page         | 0 record runs story views scrubber pages zoo search.config
-4 | sweep_page       | 0 record story views sweep pages run_page
+4 | pages            | 0 files sheet
+4 | run_page         | 0 record runs story views gallery scrubber pages zoo search.config
+4 | sweep_page       | 0 record story views gallery sweep pages run_page
 4 | report           | 0 record views pages run_page sweep_page
 5 | docs             | files
-5 | screenshots      | 0 record story views scrubber
+5 | screenshots      | 0 record sheet story views scrubber
 5 | job              | 0 1 2 3 4
 5 | branch           | 0 1 2 3 4
 5 | cli_branch       | 0 1 2 3 4 branch
@@ -90,8 +92,8 @@ MAP = '''
 5 | cli              | 0 1 2 3 4 5
 '''
 TORCHLESS = '''
-recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story views scrubber figure parameters runs form panes workbench sweep sweep_view
-trackers pages run_page sweep_page report docs
+recipes front extras files arch space events masks shapes zoo progress search.schedule search.prune search.config train.config control loop record story sheet views gallery scrubber figure parameters runs form panes workbench sweep
+sweep_view trackers pages run_page sweep_page report docs
 screenshots cli cli_latency cli_report cli_deploy cli_train cli_branch cli_detect nursery engines cli_sweep
 runtime.base costs.table costs.calibrate costs.analytic'''.split()
 

@@ -23,7 +23,8 @@ from nas_workbench.record import Recorder, follow, read
 from nas_workbench.report import write_report
 from nas_workbench.run_page import describe_run, load_run, packed
 from nas_workbench.sweep import Plan, job_folder, named, write_plan
-from nas_workbench.views import describe, fig_losses, fig_masks, fig_probabilities
+from nas_workbench.sheet import describe
+from nas_workbench.views import fig_losses, fig_masks, fig_probabilities
 
 DATA = Path(__file__).parent/'data/search'
 

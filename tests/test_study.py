@@ -34,6 +34,7 @@ def test_it_plans_what_was_promised(study):
         if o['kind'] in ('found', 'enumerated'): study.recipe(o).check(study.SPACE if o['kind'] == 'found' else study.ENUMERATED)
     for o in jobs:
         if study.needs(o): assert study.needs(o) in names
+    assert {study.trained_by(o).clip for o in jobs if o['kind'] == 'unclipped'} == {None} != {study.trained_by(o).clip for o in jobs if o['kind'] != 'unclipped'}
     assert study.ENUMERATED.largest() in study.SPACE  # what is found there is a network of the same space
 
 def test_a_twin_is_as_fast_and_of_the_space(study, tmp_path):
@@ -73,10 +74,11 @@ def test_trainings_of_a_network_are_gathered(study, tmp_path, monkeypatch):
     monkeypatch.setattr(study, '__file__', str(tmp_path/'study.py'))
     some = dict(kind='scaled', seed=0, name='scaled-0.05-0.0-0', predicted_us=14., top1=50., architecture=json.loads(a.to_json()))
     again = [dict(kind='again', of=some['name'], seed=100+n, name=f"again-{some['name']}-{100+n}", top1=60.+n) for n in range(2)]
-    for o in (some, *again): study.write_whole(study.record(o['name'], tmp_path), json.dumps(o).encode())
+    plain = dict(kind='unclipped', of=some['name'], seed=0, name=f"unclipped-{some['name']}-0", top1=40.)
+    for o in (some, *again, plain): study.write_whole(study.record(o['name'], tmp_path), json.dumps(o).encode())
     study.measure(tmp_path)
     kept = json.loads((tmp_path/'study.json').read_text())['networks']
-    assert kept == [some | dict(measured_us=15., again=[60., 61.])]
+    assert kept == [some | dict(measured_us=15., again=[60., 61.], unclipped=[40.], inherited=[])]
     study.adopt(tmp_path/'new')
     assert json.loads(study.record(again[1]['name'], tmp_path/'new').read_text()) == again[1]
 

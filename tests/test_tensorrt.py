@@ -154,7 +154,7 @@ def test_what_tensorrt_refuses_is_said_in_its_words(version, monkeypatch):
     made.bind('input', 1)
     made.enqueue(7)
     with pytest.raises(BuildError, match="takes no tensor 'output': it gives no reason"): made.bind('output', 1)
-    with pytest.raises(RuntimeError, match='did not run the engine'): made.enqueue(8)
+    with pytest.raises(BuildError, match='did not run the engine'): made.enqueue(8)
 
 # ---- logs; those called written_* are ours, see tests/data/README.md
 @pytest.mark.parametrize('name, version, precision, median', [
@@ -195,3 +195,11 @@ def test_layers_of_every_version():
     old = {'Layers': [{'Outputs': [{'Format/Datatype': o}]} for o in ('Row major linear FP16 format', 'Channel major FP16 format where channel % 8 == 0')], 'Bindings': ['input']}
     new = {'Layers': [{'Outputs': [{'Format': 'Channel major where channel % 8 == 0', 'DataType': 'Half'}]}], 'I/O Tensors': [{'Name': 'input', 'DataType': 'Float'}]}
     assert [Built.read(json.dumps(o)).layers for o in (old, new)] == [{'fp16': 2}, {'fp16': 1}]
+
+def test_a_program_that_does_not_end_is_named(tmp_path):
+    from nas_workbench.runtime.tensorrt import TrtexecRuntime
+    program = tmp_path/'trtexec'
+    program.write_text('#!/bin/sh\necho "[TensorRT v8601]" --exportLayerInfo\n[ "$1" = --help ] || exec sleep 60\n')
+    program.chmod(0o755)
+    made = TrtexecRuntime(program=str(program), patience=.2)
+    with pytest.raises(BuildError, match='did not end within 0.00333333 minutes: look at'): made.call('--onnx=a.onnx')

@@ -19,8 +19,9 @@ from nas_workbench.search.prune import Candidates, Cut, judge
 from nas_workbench.search.schedule import threshold
 from nas_workbench.space import SKIP, SearchSpace, space
 from nas_workbench.story import kind as kind_of
-from nas_workbench.views import (HOUSE, Point, describe, fig_architecture, fig_cost, fig_entropy, fig_losses, fig_masks, fig_network, fig_pareto, fig_probabilities, fig_runs, pareto,
-                                 signs, words)
+from nas_workbench.gallery import Point, fig_architecture, fig_network, fig_pareto, pareto
+from nas_workbench.sheet import HOUSE, describe
+from nas_workbench.views import fig_cost, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_runs, signs, words
 
 RUN = Path(__file__).parent/'data/search'
 
@@ -224,7 +225,7 @@ def test_warnings_are_shown():
     assert any('phase 2 begins' in t for t in text) and len(text) == 1 + len(signs(r))
 
 def test_ink_can_be_read_on_white_and_on_dark():
-    from nas_workbench.views import COLOURS, INK
+    from nas_workbench.sheet import COLOURS, INK
     def light(c):
         return sum(k*(v/12.92 if v <= .03928 else ((v+.055)/1.055)**2.4) for k,v in zip((.2126, .7152, .0722), (int(c[n:n+2], 16)/255 for n in (1, 3, 5))))
     def contrast(a, b): return (max(light(a), light(b)) + .05)/(min(light(a), light(b)) + .05)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Macs', 'Params', 'written', 'Activations', 'live', 'peak_activations', 'UserTable', 'read_costs', 'template']
 
-# %% ../../nbs/costs/04_analytic.ipynb #25bda13b
+# %% ../../nbs/costs/04_analytic.ipynb #c3
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..arch import Architecture, Key
 
-# %% ../../nbs/costs/04_analytic.ipynb #767e0ce4
+# %% ../../nbs/costs/04_analytic.ipynb #c6
 def _unit(unit:float) -> None:
     if not (isfinite(unit) and unit > 0): raise ValueError(f"unit is {unit}: use a number above 0, such as 1e6")
 
@@ -56,7 +56,7 @@ class Activations:
         return sum(written(key).values())/self.unit
 
 def live(key:Key) -> int:
-    "The most numbers that must be held at once while the block runs, for one image: the input where it is still needed, and the two tensors at work."
+    "The most numbers that are held at once while the block runs, for one image: the input while it is needed, and the tensors at work."
     b,side = key.block,key.resolution
     x,after = b.c_in*side**2,b.out(side)**2
     if b.kind == 'skip': return x
@@ -65,6 +65,7 @@ def live(key:Key) -> int:
     kept = x if b.residual else 0
     steps = [x + b.hidden*(side**2 if b.kind == 'irb' else after)]
     if b.kind == 'irb': steps.append(kept + b.hidden*side**2 + b.hidden*after)
+    if b.se: steps.append(kept + b.hidden*after + b.se_channels + b.hidden)
     return max(*steps, kept + b.hidden*after + b.c_out*after)
 
 def peak_activations(
@@ -72,10 +73,10 @@ def peak_activations(
     batch:int=1,
     bytes_each:int=4, # 4 for fp32, 2 for fp16
 ) -> int:             # Bytes
-    "Memory for activations at the busiest moment of inference. A maximum over blocks, not a sum, so no cost for a search; use it as a bound on what was found."
+    "Memory for activations at the busiest moment of inference."
     return max(live(k) for k in a.keys())*batch*bytes_each
 
-# %% ../../nbs/costs/04_analytic.ipynb #0051588c
+# %% ../../nbs/costs/04_analytic.ipynb #c12
 @dataclass(frozen=True)
 class UserTable:
     "Costs of blocks that somebody else measured."

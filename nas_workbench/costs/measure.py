@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['SMALL', 'FAINT', 'KEPT', 'CALM', 'RUNTIMES', 'interpolate', 'slower_than_wider', 'Gap', 'gaps', 'explore',
            'compile_key', 'compile_network', 'time_key', 'time_network', 'Noisy', 'Journal', 'Visits', 'apart',
-           'quietest', 'Pulse', 'check_quiet', 'measure', 'open_runtime', 'usual', 'reopen', 'about_now', 'kept_beside',
-           'built_in', 'pulse_of', 'measure_networks', 'measure_table']
+           'quietest', 'Pulse', 'watched', 'take_up', 'check_quiet', 'measure', 'open_runtime', 'usual', 'reopen',
+           'about_now', 'kept_beside', 'journal_of', 'built_in', 'pulse_of', 'measure_networks', 'is_whole',
+           'measure_table']
 
 # %% ../../nbs/costs/02_measure.ipynb #c3
 import hashlib
@@ -175,10 +176,9 @@ class Journal:
     def __init__(self, path:Path|None, about:About):
         self.path,self.head = path,about.what()
         self.seen:dict[tuple[str, int], Timing] = {}
+        self.pulse = inf  # What the pulse takes when all is quiet, microseconds, as far as that was seen
         if path and path.is_file(): self._read(path)
-        if path and not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(self.head) + '\n')
+        elif path: self._add(json.dumps(self.head))
 
     def _read(self, path:Path) -> None:
         lines = path.read_bytes().decode(errors='replace').split('\n')
@@ -191,18 +191,37 @@ class Journal:
         for o in whole:
             try:
                 d = json.loads(o)
-                at = d.pop('key'),d.pop('visit')
-                self.seen[at] = Timing(**d)
+                if 'pulse' in d: self._slowed(float(d['pulse']))
+                else:
+                    at = d.pop('key'),d.pop('visit')
+                    self.seen[at] = Timing(**d)
             except (ValueError, LookupError, TypeError, AttributeError): continue  # a line that was damaged is timed again
-        if lines[-1]: path.write_text('\n'.join([lines[0], *whole, '']))
+        if lines[-1]: write_whole(path, '\n'.join([lines[0], *whole, '']).encode())
 
     def get(self, name:str, visit:int, time:Callable[[], Timing]) -> tuple[Timing, bool]:
         "The timing, and whether it is fresh."
         if (name, visit) in self.seen: return self.seen[name, visit], False
         t = self.seen[name, visit] = time()
-        if self.path:
-            with self.path.open('a') as f: f.write(_line(name, visit, t))
+        self._add(_line(name, visit, t))
         return t, True
+
+    def quieter(self, us:float) -> None:
+        "Keep what the pulse takes when all is quiet, where that is less than was known; what was timed before counts as disturbed by as much."
+        if not us < .98*self.pulse: return  # less is chance
+        self._slowed(us)
+        self._add(json.dumps({'pulse': us}))
+
+    def _slowed(self, us:float) -> None:
+        if not 0 < us < self.pulse: return
+        if self.pulse < inf: self.seen = {o: replace(t, disturbed=(1 + t.disturbed)*self.pulse/us - 1) for o,t in self.seen.items()}
+        self.pulse = us
+
+    def _add(self, line:str) -> None:
+        if not self.path: return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open('a') as f: f.write(line + '\n')
+        except OSError as e: raise OSError(e.errno, f"{self.path} could not be written ({e.strerror}): make room, or name another file; the same command then goes on with what is in it") from None
 
     def keep(self,
         unsteady:Set[str], # Names whose visits disagree
@@ -212,10 +231,11 @@ class Journal:
         rest = {o: t for o,t in self.seen.items() if o[0] not in unsteady and t.disturbed <= limit}
         said = f"{len(rest)} of {len(self.seen)} timings were steady and are kept" if self.path else 'nothing is kept'
         self.seen = rest
-        if self.path: write_whole(self.path, ''.join([json.dumps(self.head) + '\n', *(_line(*o, t) for o,t in rest.items())]).encode())
+        pulse = [json.dumps({'pulse': self.pulse})] if self.pulse < inf else []
+        if self.path: write_whole(self.path, '\n'.join([json.dumps(self.head), *pulse, *(_line(*o, t) for o,t in rest.items()), '']).encode())
         return said
 
-def _line(name:str, visit:int, t:Timing) -> str: return json.dumps({'key': name, 'visit': visit} | asdict(t)) + '\n'
+def _line(name:str, visit:int, t:Timing) -> str: return json.dumps({'key': name, 'visit': visit} | asdict(t))
 
 # %% ../../nbs/costs/02_measure.ipynb #c21
 @dataclass
@@ -244,12 +264,17 @@ class Visits:
         if fresh: self.report(Progress(self.count.total(), max(expected, self.count.total()), monotonic()-self.start))
         return t
 
+    def disturbed(self, thing:Any) -> float:
+        "By how much its calmest timing was, as it is known now."
+        name = self.name(thing)
+        return min(self.journal.seen[name, n].disturbed for n in range(self.count[name]))
+
     def due(self, seen:Mapping[Any, list[Timing]]) -> list[Any]:
         "What has to be visited next: what was not visited often enough, or else what is in doubt."
         few = [o for o,t in seen.items() if len(t) < self.visits]
         if few: return few
         odd = set(self.doubt({o: quietest(t).median for o,t in seen.items()}))
-        return [o for o,t in seen.items() if len(t) < self.most_visits and (o in odd or apart(t) > self.limit or min(v.disturbed for v in t) > self.limit)]
+        return [o for o,t in seen.items() if len(t) < self.most_visits and (o in odd or apart(t) > self.limit or self.disturbed(o) > self.limit)]
 
     def all(self,
         things:Sequence[Any],
@@ -286,10 +311,11 @@ class Pulse:
         patience:float=.25,           # For waiting and timing again, a share of the time spent so far
         tries:int=4,                  # Of the same thing, at most
         pause:float=.1,               # Seconds between two looks
+        known:float=inf,              # What it takes at its quietest, as far as that is known from before, microseconds
         clock:Callable[[], float]=monotonic,
         wait:Callable[[float], None]=sleep,
     ):
-        self.sample,self.tolerance,self.patience,self.tries,self.pause,self.clock,self.wait = sample,tolerance,patience,tries,pause,clock,wait
+        self.sample,self.tolerance,self.patience,self.tries,self.pause,self.known,self.clock,self.wait = sample,tolerance,patience,tries,pause,known,clock,wait
         self.beats:list[float] = []   # All so far, sorted
         self.start,self.lost = clock(),0.
         for _ in range(20): self.beat()
@@ -298,7 +324,12 @@ class Pulse:
         "How much slower than when quiet the computation is now, a share."
         now = median(self.sample() for _ in range(9))
         insort(self.beats, now)
-        return now/quantile(self.beats, .1) - 1  # not against the fastest ever, which was luck
+        return now/self.quiet - 1
+
+    @property
+    def quiet(self) -> float:
+        "What it takes at its quietest, microseconds."
+        return min(self.known, quantile(self.beats, .1))  # not the fastest ever, which was luck
 
     @property
     def patient(self) -> bool: return self.lost <= self.patience*(self.clock()-self.start)
@@ -324,6 +355,30 @@ class Pulse:
             began = self.clock()
         return off
 
+def watched(pulse:Pulse, journal:Journal, time:Callable[[], Timing]) -> Timing:
+    "`time()` between quiet beats; that they are quieter than ever is noted."
+    t = pulse.timed(time)
+    journal.quieter(pulse.quiet)
+    return t
+
+def take_up(
+    journal:Journal,
+    pulse:Pulse,
+    looks:int=100,   # At a machine that is busy, until it is believed to stay so
+) -> str:            # In words, what was found
+    "Compare the machine with what it was when the journal was written; one that stays slower is refused."
+    n,before = len(journal.seen),journal.pulse
+    for _ in range(looks):
+        off = pulse.beat()
+        if off <= pulse.tolerance: break
+        pulse.wait(pulse.pause)
+    else: raise Noisy(f"a fixed computation takes {off:.0%} longer now than when the {n} timings in {journal.path} were taken, and what is timed now would not fit to them: {CALM}, or remove that file to begin anew")
+    journal.quieter(pulse.quiet)
+    if before == inf: return f"going on with {n} timings; how quiet the machine was then is not known"
+    off = before/pulse.quiet - 1
+    if off <= pulse.tolerance: return f"going on with {n} timings, taken on a machine as quiet as now"
+    return f"going on with {n} timings, taken when a fixed computation took {off:.0%} longer than now: they count as disturbed and are taken again"
+
 def check_quiet(journal:Journal, limit:float) -> None:
     "Raise where most was disturbed by more than `limit`. A quarter may be calm enough: of two visits the quieter counts."
     off = quantile(sorted(o.disturbed for o in journal.seen.values()), .25) if journal.seen else 0.
@@ -331,7 +386,7 @@ def check_quiet(journal:Journal, limit:float) -> None:
         raise Noisy(f"this machine was hardly ever quiet: a fixed computation took at least {off:.0%} longer than at its quietest while three quarters of all was timed, above the limit of {limit:.0%}: "
                     f"no table was stored, {journal.keep(set(), limit)}; {CALM}")
 
-# %% ../../nbs/costs/02_measure.ipynb #c27
+# %% ../../nbs/costs/02_measure.ipynb #c29
 def measure(
     keys:Sequence[Key],
     time:Callable[[Key], Timing],
@@ -362,10 +417,10 @@ def measure(
     def entry(k:Key) -> Entry:
         e = errors.get(k)
         if e is not None: return Entry(interpolate(rows[k], known, k), measured=False, error=e)
-        return Entry(known[k], best[k].spread, error=max(best[k].error, apart(seen[k]), best[k].disturbed), runs=sum(t.runs for t in seen[k]))
+        return Entry(known[k], best[k].spread, error=max(best[k].error, apart(seen[k]), o.disturbed(k)), runs=sum(t.runs for t in seen[k]))
     return {k: entry(k) for k in keys}, noise
 
-# %% ../../nbs/costs/02_measure.ipynb #c37
+# %% ../../nbs/costs/02_measure.ipynb #c39
 RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 
 def open_runtime(
@@ -410,7 +465,13 @@ def kept_beside(
     file:Path,   # Of a table
 ) -> Path:
     "Where a runtime keeps what takes it long to find out."
-    return file.with_suffix('.kept')
+    return file.with_name(f'{file.name}.kept')
+
+def journal_of(
+    file:Path,   # Of a table
+) -> Path:
+    "Where timings stand until the table is whole."
+    return file.with_name(f'{file.name}.journal')
 
 def built_in(journal:Journal) -> str:
     "In which precision the things in a journal were built; with how many of each where they differ."
@@ -435,8 +496,40 @@ def measure_networks(
 ) -> list[tuple[Architecture, float]]: # Each with its latency, microseconds
     "Whole networks, visited as blocks are."
     def name(a:Architecture) -> str: return f'network {hashlib.sha256(a.to_json().encode()).hexdigest()}'
-    seen,_ = Visits(lambda a: pulse.timed(lambda: time_network(runtime, a, plan)), journal, name=name, **kwargs).all(networks)
+    seen,_ = Visits(lambda a: watched(pulse, journal, lambda: time_network(runtime, a, plan)), journal, name=name, **kwargs).all(networks)
     return [(a, quietest(seen[a]).median) for a in networks]
+
+# %% ../../nbs/costs/02_measure.ipynb #c41
+def _held_out(space:Any, n:int, fitted:Sequence[Architecture]) -> list[Architecture]:
+    "Networks to judge a calibration by."
+    return [a for a in dict.fromkeys(space.sample(10**6 + i) for i in range(n)) if a not in fitted]
+
+def _judges(
+    table:LatencyTable,
+    old:LatencyTable|None,
+    space:Any,
+    networks:int,
+    held_out:int,
+) -> tuple[list[Architecture], list[Architecture], dict[Architecture, float]]:
+    "Networks to fit and others to judge by, and the latencies of those that were measured before."
+    role = {Architecture.from_json(o.json): o for o in old.networks} if old else {}
+    some = [a for a,o in role.items() if o.role == 'fit']
+    if len(some) < networks: some = choose(table, space, networks)
+    others = [a for a,o in role.items() if o.role == 'held out' and a not in some]
+    return some, list(dict.fromkeys(others + _held_out(space, held_out, some))), {a: o.measured for a,o in role.items()}
+
+def is_whole(
+    table:LatencyTable,
+    space:Any,
+    exhaustive:bool=False,
+    networks:int=40,
+    held_out:int=20,
+) -> bool:
+    "Whether nothing is left to measure of what is asked for."
+    if table.missing(space.latency_keys()) or (exhaustive and not all(o.measured for o in table.entries.values())): return False
+    if not networks: return True
+    some,others,known = _judges(table.raw(), table, space, networks, held_out)
+    return table.calibrated and known.keys() >= {*some, *others}
 
 def measure_table(
     space:Any,                       # A `SearchSpace`
@@ -445,31 +538,44 @@ def measure_table(
     *,
     networks:int=40,                 # Whole networks to calibrate with; 0: the plain sum
     held_out:int=20,                 # And to judge the calibration by
+    exhaustive:bool=False,           # Time every width
+    anew:bool=False,                 # Take nothing from a table or a journal that is there
     plan:Plan=Plan(),
     limit:float=.05,                 # Noise above which nothing is stored
     report:Callable[[Progress], None]=lambda o: None,
-    **kwargs:Any,                    # Of `measure`: bound, exhaustive, …
+    say:Callable[[str], None]=lambda o: None, # What was there already
+    **kwargs:Any,                    # Of `measure`: bound, …
 ) -> LatencyTable:
     "Every block of the space on this runtime, calibrated, in a file."
-    file,now = Path(path) if path else None,about_now(space, runtime)
-    if file and file.exists():
+    file,now,old = Path(path) if path else None,about_now(space, runtime),None
+    if file and file.exists() and not anew:
         old = read_table(file)
         try: old.check(**now.what())
         except ValueError as e: raise ValueError(f"{file} is there already: {e}; name another file or remove this one") from None
-        if not old.missing(space.latency_keys()) and (old.calibrated or not networks): return old
+        if is_whole(old, space, exhaustive, networks, held_out):
+            left = sum(not o.measured for o in old.entries.values())
+            say(f"{file} is whole already and nothing was measured: --anew begins from nothing" + (f", --exhaustive times the {left} widths that are interpolated" if left else ''))
+            return old
     with claim(runtime.where, 'a measurement', alone=True), runtime.keeping(file and kept_beside(file)):
-        log = Journal(file.with_suffix('.journal') if file else None, now)
-        pulse = pulse_of(runtime, space, tolerance=limit)
-        entries,noise = measure(space.latency_keys(), lambda k: pulse.timed(lambda: time_key(runtime, k, plan)), log, report=report, limit=limit, **kwargs)
-        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=noise), entries)
+        if file and anew: journal_of(file).unlink(missing_ok=True)
+        log = Journal(journal_of(file) if file else None, now)
+        pulse = pulse_of(runtime, space, tolerance=limit, known=log.pulse)
+        if log.seen: say(take_up(log, pulse))
+        log.quieter(pulse.quiet)
+        entries = dict(old.raw().entries) if old else {}
+        keys = [k for k in space.latency_keys() if k not in entries or (exhaustive and not entries[k].measured)]
+        found,noise = measure(keys, lambda k: watched(pulse, log, lambda: time_key(runtime, k, plan)), log, exhaustive=exhaustive, report=report, limit=limit, **kwargs)
+        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=max(noise, old.about.noise if old else 0.)), entries | found)
         if networks:
-            some = choose(table, space, networks)
-            others = [a for a in dict.fromkeys(space.sample(10**6 + i) for i in range(held_out)) if a not in some]
-            timed = measure_networks(some + others, runtime, log, pulse, plan, limit=limit, report=report)
-            table = calibrate(table, timed[:len(some)], timed[len(some):])
+            some,others,known = _judges(table, old, space, networks, held_out)
+            known |= dict(measure_networks([a for a in some + others if a not in known], runtime, log, pulse, plan, limit=limit, report=report))
+            table = calibrate(table, [(a, known[a]) for a in some], [(a, known[a]) for a in others])
         check_quiet(log, limit)
-        table = replace(table, about=replace(table.about, preparing=sum(o.preparing for o in log.seen.values())/1e6, running=sum(o.running for o in log.seen.values())/1e6, built=built_in(log)))
+        spent = [*log.seen.values()]
+        table = replace(table, about=replace(table.about, preparing=sum(o.preparing for o in spent)/1e6 + (old.about.preparing if old else 0.),
+                                             running=sum(o.running for o in spent)/1e6 + (old.about.running if old else 0.),
+                                             built=', '.join(dict.fromkeys(o for o in (old.about.built if old else '', built_in(log)) if o))))
     if file:
         write_table(table, file)
-        file.with_suffix('.journal').unlink(missing_ok=True)
+        journal_of(file).unlink(missing_ok=True)
     return table

@@ -4,22 +4,25 @@
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'INTERRUPTED_NS', 'Settings', 'Timing', 'quantile', 'summarise', 'Plan', 'time_runs', 'stopwatch',
-           'own_clock', 'Compiled', 'Runtime', 'BuildError', 'check_precision', 'cpu_name', 'claimed', 'claim']
+           'own_clock', 'Compiled', 'Runtime', 'BuildError', 'check_precision', 'cpu_name', 'Claim', 'claimed', 'claim']
 
 # %% ../../nbs/runtime/01_base.ipynb #c3
 import json
 import os
 import platform
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite, sqrt
 from pathlib import Path
-from time import perf_counter_ns, thread_time_ns
+from time import perf_counter_ns, sleep, thread_time_ns
 from typing import Any, Protocol
+from uuid import uuid4
 
 from ..arch import check_int
+from ..files import write_whole
 
 # %% ../../nbs/runtime/01_base.ipynb #c6
 PRECISIONS = ('fp32', 'fp16', 'bf16')
@@ -168,40 +171,71 @@ def _claims() -> Path:
     return Path(os.environ.get('NWB_CLAIMS') or Path(tempfile.gettempdir())/f'nas_workbench-{user}')
 
 def _alive(pid:int) -> bool:
+    if pid <= 0: return False
     try: os.kill(pid, 0)
-    except ProcessLookupError: return False
+    except (ProcessLookupError, OverflowError): return False
     except OSError: return True
     return True
 
-def _one(device:str) -> str: return 'cuda:0' if device == 'cuda' else device  # what torch means by it
+def _one(device:str) -> str:
+    "A device as all processes of this computer would call it."
+    if not device.startswith('cuda'): return device
+    n = int(device.partition(':')[2] or os.environ.get('LOCAL_RANK') or 0)
+    visible = [o.strip() for o in os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',') if o.strip()]
+    return f'cuda:{visible[n] if n < len(visible) else n}'
+
+@dataclass(frozen=True)
+class Claim:
+    "Who works on a device."
+    device: str
+    what: str
+    pid: int
+    alone: bool = False # It is a measurement
+
+    def __str__(self) -> str: return f'{self.what} (process {self.pid})'
+
+def _others(device:str) -> list[Claim]:
+    "Those of other processes that live."
+    found = []
+    for file in sorted(_claims().glob('*.json')):
+        try:
+            d = json.loads(file.read_text())
+            o = Claim(str(d['device']), str(d['what']), int(d['pid']), d.get('alone') is True)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError): continue
+        if o.device != _one(device) or o.pid == os.getpid(): continue
+        if _alive(o.pid): found.append(o)
+        else: file.unlink(missing_ok=True)
+    return found
 
 def claimed(
     device:str,         # 'cpu', 'cuda:0', …
 ) -> list[str]:         # In words, who uses it now; this process does not count
     "Who else of us works on a device."
-    found = []
-    for file in sorted(_claims().glob('*.json')):
-        try: d = json.loads(file.read_text())
-        except (OSError, ValueError): continue
-        if not isinstance(d, dict) or d.get('device') != _one(device) or d.get('pid') == os.getpid(): continue
-        if _alive(int(d.get('pid', -1))): found.append(f"{d.get('what')} (process {d['pid']})")
-        else: file.unlink(missing_ok=True)
-    return found
+    return [str(o) for o in _others(device)]
 
 @contextmanager
 def claim(
     device:str,   # 'cpu', 'cuda:0', …
     what:str,     # In a word or two: 'a search'
-    alone:bool=False, # Refuse while others are there
+    alone:bool=False, # Refuse while others are there, and let others wait
     otherwise:str='stop it', # What can be done instead of waiting
+    say:Callable[[str], None]=warnings.warn, # Hears once that this process waits
+    wait:Callable[[float], None]=sleep,
 ) -> Iterator[None]:
     "Say that this process works on a device, inside the `with`."
-    others = claimed(device) if alone else []
-    if others: raise ValueError(f"{', '.join(others)} is running on {device}, which would spoil the measurement: wait until it has ended, or {otherwise}")
-    folder = _claims()
-    folder.mkdir(parents=True, exist_ok=True)
-    fd,name = tempfile.mkstemp('.json', 'claim-', folder)
+    file,told = _claims()/f'claim-{os.getpid()}-{uuid4().hex[:8]}.json',False
     try:
-        with os.fdopen(fd, 'w') as f: json.dump({'device': _one(device), 'what': what, 'pid': os.getpid()}, f)
+        while True:
+            before = [str(o) for o in _others(device) if o.alone and not alone]
+            if not before:
+                write_whole(file, json.dumps(asdict(Claim(_one(device), what, os.getpid(), alone))).encode())
+                others = _others(device)  # looked at again: of two that come at once one sees the other
+                if alone and others: raise ValueError(f"{', '.join(map(str, others))} is running on {device}, which would spoil the measurement: wait until it has ended, or {otherwise}")
+                if not any(o.alone for o in others): break
+                file.unlink()
+                continue
+            if not told: say(f"{', '.join(before)} needs {device} for itself: {what} waits until it has ended")
+            told = True
+            wait(1.)
         yield
-    finally: Path(name).unlink(missing_ok=True)
+    finally: file.unlink(missing_ok=True)

@@ -163,7 +163,8 @@ class OnnxCompiled:
         self.binding.bind_output(self.name_out, self.where)
 
     def _once(self) -> None:
-        self.session.run_with_iobinding(self.binding)
+        try: self.session.run_with_iobinding(self.binding)
+        except Exception as e: raise BuildError(f"ONNX Runtime could not run this: {_first_line(e)}") from None
         if self.where != 'cpu': self.binding.synchronize_outputs()
 
     def sample(self) -> float:

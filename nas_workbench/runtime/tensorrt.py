@@ -266,10 +266,10 @@ def find_trtexec(program:str='trtexec') -> str|None:
 class TrtexecRuntime:
     "TensorRT through its program."
     name,takes,where = 'trtexec','onnx','cuda:0'
-    def __init__(self, settings:Settings=Settings(precision='fp16'), program:str='trtexec', seconds:float=1.):
+    def __init__(self, settings:Settings=Settings(precision='fp16'), program:str='trtexec', seconds:float=1., patience:float=3600.):
         found = find_trtexec(program)
         if not found: raise ValueError(f"there is no program {program!r}: install TensorRT, or say where trtexec lies")
-        self.settings,self.program,self.seconds = settings,found,seconds
+        self.settings,self.program,self.seconds,self.patience = settings,found,seconds,patience  # seconds to run, and to wait for a build
         self.kept:Kept|None = None
         words = self._output('--help')
         self.version = parse_log(words).version
@@ -280,7 +280,8 @@ class TrtexecRuntime:
         _offered(settings.precision)
 
     def _output(self, *args:str) -> str:
-        done = subprocess.run([self.program, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', timeout=3600, env=os.environ)
+        try: done = subprocess.run([self.program, *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace', timeout=self.patience, env=os.environ)
+        except subprocess.TimeoutExpired: raise BuildError(f"{self.program} did not end within {self.patience/60:g} minutes: look at what else uses the GPU, or give it more time") from None
         return done.stdout
 
     def call(self, *args:str) -> TrtexecLog:
@@ -364,7 +365,7 @@ class TensorRtEngine:
 
     def enqueue(self, stream:int) -> None:
         "Start a run on a stream."
-        if not self.context.execute_async_v3(stream): raise RuntimeError(self.failed('did not run the engine'))
+        if not self.context.execute_async_v3(stream): raise self.failed('did not run the engine')
 
     def plan(self) -> bytes:
         "The engine, as it is stored."

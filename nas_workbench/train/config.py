@@ -78,7 +78,7 @@ CHANGEABLE = ('lr', 'weight_decay', 'drop')
 # %% ../../nbs/train/01_config.ipynb #c8
 _SMALL = TrainConfig(epochs=2, batch_size=32, optimizer='adamw', lr=.004, weight_decay=.02, sched='cosine', warmup_epochs=.5, drop=0., drop_path=0., ema=.99, ema_warmup=True)
 PRESETS = {'imagenet': TrainConfig(precision='fp16', augment='retrain'),
-           'laptop': replace(_SMALL, epochs=16, batch_size=64, smoothing=0.),
+           'laptop': replace(_SMALL, epochs=16, batch_size=64, smoothing=0., clip=.1),
            'digits': replace(_SMALL, epochs=30, drop_path=.05, augment='light'),
            'smoke': _SMALL}
 
