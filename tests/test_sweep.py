@@ -301,7 +301,7 @@ def test_the_script_for_slurm_does_the_whole_sweep(home, whole, tmp_path):
     env = os.environ | {'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]), 'PATH': os.pathsep.join([str(tmp_path), os.environ['PATH']])}
     subprocess.run(['sh', folder/'submit.sh'], cwd=tmp_path, env=env, check=True, timeout=300, capture_output=True)
     calls = (home/'calls').read_text().splitlines()
-    assert ['--job-name=nwb-shared' in calls[0], '--dependency=afterok:1 --array=0-5%2' in calls[1], '--dependency=afterany:2' in calls[2]] == [True]*3
+    assert ['--job-name=nwb-shared' in calls[0], '--dependency=afterok:1 --kill-on-invalid-dep=yes --array=0-5%2' in calls[1], '--dependency=afterany:2' in calls[2]] == [True]*3
     said = (home/'said').read_text().splitlines()
     assert said[:7] == ['shared: done', *(f'{o}: done' for o in JOBS)] and said[-1] == '6 jobs: 6 done'
     assert same(folder, whole, [(o, o) for o in JOBS])
