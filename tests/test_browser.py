@@ -307,10 +307,13 @@ def test_a_search_from_the_form_to_its_end(jupyter, fresh, home, record_property
         page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         return 'widget-view' in (home/'form.ipynb').read_text()
     bench.until(saved)
-    page.reload()
-    first.ready()
-    bench.state('searching')
-    bench.until(lambda: bench.columns() > grown)
+    for _ in range(3):
+        late = fresh.errors.count(LATE)
+        page.reload()
+        first.ready()
+        bench.state('searching')
+        bench.until(lambda: bench.columns() > grown)
+        if fresh.errors.count(LATE) == late: break
     at = bench.columns()
     bench.until(lambda: bench.columns() > at)  # it still hears of what is new
 
