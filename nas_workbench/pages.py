@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Panel', 'pack', 'times', 'short', 'us', 'cell', 'grid', 'card', 'rows_csv', 'download', 'render']
 
-# %% ../nbs/25_pages.ipynb #be50f9d5
+# %% ../nbs/25_pages.ipynb #c3
 import base64
 import csv
 import gzip
@@ -21,14 +21,14 @@ from .extras import need
 from .files import asset
 from .sheet import HOUSE, describe
 
-# %% ../nbs/25_pages.ipynb #fb145497
+# %% ../nbs/25_pages.ipynb #c4
 with need('lab'):
     import plotly.graph_objects as go
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-# %% ../nbs/25_pages.ipynb #665b045a
+# %% ../nbs/25_pages.ipynb #c7
 @dataclass(frozen=True)
 class Panel:
     "A figure of the page, or several to step through."
@@ -62,7 +62,7 @@ def pack(data:Any) -> str:
     text = data if isinstance(data, str) else json.dumps(data, separators=(',', ':'))
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
-# %% ../nbs/25_pages.ipynb #f79c4a9a
+# %% ../nbs/25_pages.ipynb #c10
 def times(n:int) -> str:
     "A count as a person writes it: all digits, or the power of ten."
     if n < 10**7: return f'{n:,}'
@@ -73,11 +73,11 @@ def short(n:float) -> str:
     "A count with three digits and a unit."
     return next(f'{n/k:.3g}{unit}' for k,unit in ((1e9, ' G'), (1e6, ' M'), (1e3, ' k'), (1, '')) if n >= k or k == 1)
 
-def us(lat:float) -> str:
-    "A latency, in µs or ms."
-    return f'{lat:.4g} µs' if lat < 10_000 else f'{lat/1000:.4g} ms'
+def us(lat:float, unit:str='µs') -> str:
+    "A latency, in µs or ms; a cost in another unit as it is."
+    return f'{lat/1000:.4g} ms' if unit == 'µs' and lat >= 10_000 else f'{lat:.4g} {unit}'
 
-# %% ../nbs/25_pages.ipynb #6951eb92
+# %% ../nbs/25_pages.ipynb #c13
 def _head(*names:str) -> list[dict[str, Any]]: return [dict(name=o.removeprefix('#'), number=o.startswith('#')) for o in names]
 
 def cell(text:Any, value:float|None=None, **more:Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def download(name:str, text:str, label:str, kind:str='text/csv') -> dict[str, st
     "A link that holds the file."
     return dict(name=name, label=label, href=f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
 
-# %% ../nbs/25_pages.ipynb #d2467547
+# %% ../nbs/25_pages.ipynb #c16
 @cache
 def _plotly() -> str: return pack(get_plotlyjs())
 
