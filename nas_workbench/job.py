@@ -214,9 +214,17 @@ def _elsewhere(ready:Ready) -> LatencyTable|None:
         except (ValueError, LookupError, OSError): continue
     return None
 
+def _named(job:Job, space:SearchSpace) -> LatencyTable:
+    "The table that was asked for by name: of whatever device, but for such images, as many at once as jobs measure with, and of the runtime where one is asked for besides."
+    table = read_table(job.table)
+    runtime = job.runtime if job.runtime not in (Job.runtime, table.about.runtime.partition('-')[0]) else None
+    try: table.check(resolution=space.resolution, batch=usual(job.runtime, job.device).batch, runtime=runtime)
+    except ValueError as e: raise ValueError(f"{job.table}: {e}") from None
+    return table
+
 def known_table(ready:Ready) -> LatencyTable|None:
     "The table that is there, if it is; one that does not fit raises."
-    if not ready.runtime: table = read_table(ready.job.table)
+    if not ready.runtime: table = _named(ready.job, ready.space)
     else:
         file,about = _file(ready),about_now(ready.space, ready.runtime)
         if not file.exists(): return _elsewhere(ready)

@@ -13,13 +13,13 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from . import __version__
 from .extras import need
 from .files import asset
-from .sheet import HOUSE, describe
+from .sheet import HOUSE, Drawing
 
 # %% ../nbs/25_pages.ipynb #c4
 with need('lab'):
@@ -33,36 +33,38 @@ with need('lab'):
 class Panel:
     "A figure of the page, or several to step through."
     name: str
-    figures: tuple[go.Figure, ...]
+    figures: tuple[go.Figure|Drawing, ...]
     labels: tuple[str, ...] = ()  # What each shows, such as 'epoch 3'; empty where there is one
     steps: str = ''               # What one steps through
     note: str = ''
 
+    @cached_property
+    def drawn(self) -> list[Drawing]: return [o if isinstance(o, Drawing) else Drawing(**json.loads(o.to_json())) for o in self.figures]
     @property
-    def title(self) -> str: return self.figures[0].layout.title.text
+    def title(self) -> str: return self.drawn[0].layout['title']['text']
     @property
-    def alt(self) -> str: return describe(self.figures[0])
+    def alt(self) -> str: return self.drawn[0].layout['meta']['alt']
     @property
-    def height(self) -> int: return max(_height(o) for o in self.figures)
+    def height(self) -> int: return max(_height(o) for o in self.drawn)
 
     def frames(self) -> list[dict[str, Any]]:
         "Everything that is drawn, without what all figures share."
-        return [_frame(o) for o in self.figures]
+        return [_frame(o) for o in self.drawn]
 
-def _height(fig:go.Figure) -> int: return int(fig.layout.height or 400) - 24  # the title stands in the page
+def _height(o:Drawing) -> int: return int(o.layout.get('height') or 400) - 24  # the title stands in the page
 
-def _frame(fig:go.Figure) -> dict[str, Any]:
-    d = json.loads(fig.to_json())
-    layout = {k: v for k,v in d['layout'].items() if k not in ('template', 'title', 'meta')}
-    layout |= {'height': _height(fig), 'margin': layout.get('margin', {}) | {'t': max(12, layout.get('margin', {}).get('t', 42) - 24)}}
-    return dict(data=d['data'], layout=layout, title=fig.layout.title.text, alt=describe(fig))
+def _frame(o:Drawing) -> dict[str, Any]:
+    layout = {k: v for k,v in o.layout.items() if k not in ('template', 'title', 'meta')}
+    margin = layout.get('margin', {})
+    layout |= {'height': _height(o), 'margin': margin | {'t': max(12, margin.get('t', 42) - 24)}}
+    return dict(data=o.data, layout=layout, title=o.layout['title']['text'], alt=o.layout['meta']['alt'])
 
 def pack(data:Any) -> str:
     "Text, or anything that JSON can hold, as base64 of gzip; the same data gives the same text."
     text = data if isinstance(data, str) else json.dumps(data, separators=(',', ':'))
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
-# %% ../nbs/25_pages.ipynb #c10
+# %% ../nbs/25_pages.ipynb #c12
 def times(n:int) -> str:
     "A count as a person writes it: all digits, or the power of ten."
     if n < 10**7: return f'{n:,}'
@@ -77,7 +79,7 @@ def us(lat:float, unit:str='µs') -> str:
     "A latency, in µs or ms; a cost in another unit as it is."
     return f'{lat/1000:.4g} ms' if unit == 'µs' and lat >= 10_000 else f'{lat:.4g} {unit}'
 
-# %% ../nbs/25_pages.ipynb #c13
+# %% ../nbs/25_pages.ipynb #c15
 def _head(*names:str) -> list[dict[str, Any]]: return [dict(name=o.removeprefix('#'), number=o.startswith('#')) for o in names]
 
 def cell(text:Any, value:float|None=None, **more:Any) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def download(name:str, text:str, label:str, kind:str='text/csv') -> dict[str, st
     "A link that holds the file."
     return dict(name=name, label=label, href=f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}")
 
-# %% ../nbs/25_pages.ipynb #c16
+# %% ../nbs/25_pages.ipynb #c18
 @cache
 def _plotly() -> str: return pack(get_plotlyjs())
 

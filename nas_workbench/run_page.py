@@ -32,7 +32,7 @@ from .scrubber import film
 from .space import SearchSpace
 from .story import signs, sketch, words
 from .gallery import Point, Timed, fig_measured, fig_network, fig_pareto
-from .views import fig_cost, fig_detection, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_training
+from .views import draw_layer, fig_cost, fig_detection, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_training
 from .zoo import TABLE2
 
 # %% ../nbs/25_run_page.ipynb #c4
@@ -299,7 +299,7 @@ def search_panels(record:Record, costs:bool=True) -> list[Panel]:
     "Every figure of a search."
     if not record.epochs: return []
     layers = range(len(record.space.layers))
-    found = [Panel('probabilities', (fig_probabilities(record),)), Panel('layers', tuple(fig_probabilities(record, l) for l in layers), tuple(f'layer {l}' for l in layers), 'Layer')]
+    found = [Panel('probabilities', (fig_probabilities(record),)), Panel('layers', tuple(draw_layer(record, l) for l in layers), tuple(f'layer {l}' for l in layers), 'Layer')]
     if any(c.searched for o in record.space.layers for c in o.choices): found.append(Panel('masks', (fig_masks(record),)))
     found += [Panel('losses', (fig_losses(record),)), Panel('entropy', (fig_entropy(record),))]
     return found + [Panel('cost', (fig_cost(record),))]*bool(costs and record.costs)

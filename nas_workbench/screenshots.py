@@ -65,7 +65,7 @@ def small(
 ) -> Path:
     "Keep a picture in 256 colours, which plots have few of: a third of its size."
     out = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert('RGB').quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, 'PNG', optimize=True)
+    Image.open(io.BytesIO(png)).convert('RGB').quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE).save(out, 'PNG', optimize=True)
     write_whole(dest, out.getvalue())
     return dest
 

@@ -312,6 +312,12 @@ def test_a_sweep_is_alive(sweep, tab):
     tab.wait_for_function("() => document.querySelectorAll('#job-2 .plotly-figure').length === document.querySelectorAll('#job-2 .js-plotly-plot').length")
     assert tab.locator('#job-2 .nwb-scrubber').count() == 1
 
+LIE_OVER = """() => {
+  const at = (o, q) => [...o.querySelectorAll(q)].map(o => [o.textContent, o.getBoundingClientRect()]);
+  const svg = document.querySelector('.nwb-scrubber svg'), boxes = at(svg, '.box, .gone');
+  return at(svg, '.chance').filter(([, a]) => boxes.some(([, b]) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)).map(([text]) => text);
+}"""
+
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_narrow_dark_and_on_paper(run, sweep, tab, scheme):
     tab.emulate_media(color_scheme=scheme)
@@ -319,6 +325,13 @@ def test_narrow_dark_and_on_paper(run, sweep, tab, scheme):
         tab.set_viewport_size({'width': 390, 'height': 800})
         show(tab, folder/'report.html' if (folder/'report.html').exists() else write_report(folder))
         assert tab.evaluate('document.documentElement.scrollWidth') == 390
+        tables = tab.locator('.scroll').evaluate_all("o => o.filter(o => o.offsetParent).map(o => o.scrollWidth - o.clientWidth)")
+        assert len(tables) > 2 and max(tables) <= 1, 'no table is cut'
+        if folder is run:
+            for epoch in (7, 12):
+                tab.locator('.nwb-scrubber input[type=range]').evaluate(f"o => {{ o.value = {epoch}; o.dispatchEvent(new Event('input')) }}")
+                tab.wait_for_timeout(250)  # boxes glide to their places
+                assert tab.evaluate(LIE_OVER) == [], 'no probability lies over a box'
         ink,ground = tab.evaluate("[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor].map(o => +/\\d+/.exec(o)[0])")
         assert (ink > 180 > 60 > ground) if scheme == 'dark' else (ink < 60 < 180 < ground)
         label = tab.locator('.plotly-figure .xtitle').first.evaluate("o => getComputedStyle(o).fill")
@@ -331,6 +344,8 @@ def test_narrow_dark_and_on_paper(run, sweep, tab, scheme):
     tab.emulate_media(media='print')
     cut = tab.locator('.plotly-figure[data-drawn]').evaluate_all("o => o.filter(o => o.querySelector('.main-svg').getBoundingClientRect().width > o.getBoundingClientRect().width + 1).map(o => o.id)")
     assert cut == [] and tab.evaluate('document.documentElement.scrollWidth') <= 1280
+    over = tab.locator('.scroll > table').evaluate_all("o => o.filter(o => o.offsetParent).map(o => o.getBoundingClientRect().right - o.parentElement.getBoundingClientRect().right)")
+    assert over and max(over) <= 1, 'no table reaches beyond its sheet'
     tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert tab.pdf(prefer_css_page_size=True)[:5] == b'%PDF-' and tab.locator('html[data-print]').count() == 0
 

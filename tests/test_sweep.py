@@ -6,9 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -17,7 +16,7 @@ import pytest
 from nas_workbench.bench import StandIn
 from nas_workbench.control import who
 from nas_workbench.costs.table import About, Entry, LatencyTable, write_table
-from nas_workbench.engines import NO_ROOM, QUIET, Room, on_ray, write_outcome
+from nas_workbench.engines import NO_ROOM, QUIET, Room, on_ray
 from nas_workbench.events import Cost, Epoch, Resumed, Saved, TrainingStarted, WarmupReused
 from nas_workbench.record import read
 from nas_workbench.report import write_report
@@ -268,44 +267,20 @@ def gpu_sweep(tmp_path, monkeypatch):
     pytest.importorskip('ray', reason="this test needs ray: pip install 'nas_workbench[ray]'")
     folder = tmp_path/'sweep'
     write_plan(folder, Plan({f'job{n}': dict(device='cuda', seed=n) for n in range(4)}))
-    write_outcome(folder, 'shared', 'done', memory_mb=100)
     monkeypatch.setattr('nas_workbench.engines.work', given)
     monkeypatch.setattr('nas_workbench.engines.Room.here', lambda: Room(4, 8000., 2))
     for k,v in QUIET.items(): monkeypatch.setenv(k, v)
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join([str(ROOT), str(ROOT/'tests'), os.environ.get('PYTHONPATH', '')]))  # the workers have to find `given`
     monkeypatch.setenv('HOME', str(tmp_path))
     return folder
 
-def each_had_a_gpu(folder):
+def test_ray_counts_gpus_and_gives_one_to_each_job(gpu_sweep):
     "Every job one GPU and its threads; two jobs that ran at the same time another one each."
-    told = [json.loads((folder/f'job{n}.given').read_text()) for n in range(4)]
+    with on_ray(str(gpu_sweep)) as place: place([f'job{n}' for n in range(4)], False)
+    told = [json.loads((gpu_sweep/f'job{n}.given').read_text()) for n in range(4)]
     for o in told: assert (len(o['gpus']), o['env'], o['got']['GPU'], o['got']['CPU'], o['threads']) == (1, str(o['gpus'][0]), 1, 2, 2), o
     assert {o['env'] for o in told} == {'0', '1'}
     for a,b in itertools.combinations(told, 2): assert a['ended'] <= b['began'] or b['ended'] <= a['began'] or a['env'] != b['env']
-
-def test_ray_counts_gpus_and_gives_one_to_each_job(gpu_sweep):
-    with on_ray(str(gpu_sweep)) as place: place([f'job{n}' for n in range(4)], False)
-    each_had_a_gpu(gpu_sweep)
-
-def test_a_ray_that_runs_already_is_used(gpu_sweep, tmp_path, monkeypatch):
-    "A head on loopback, as `ray start --head` makes one; `auto` finds it."
-    import ray
-    from lab import free_port
-    port,short = free_port(),tempfile.mkdtemp(prefix='nwb-')  # paths of sockets are short
-    command = [Path(sys.executable).parent/'ray', 'start', '--head', '--block', '--node-ip-address=127.0.0.1', f'--port={port}', '--num-cpus=4', '--num-gpus=2',
-               '--include-dashboard=false', '--disable-usage-stats', f'--temp-dir={short}']
-    with open(tmp_path/'said', 'w') as said: head = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
-    try:
-        until(lambda: 'Ray runtime started' in (tmp_path/'said').read_text() or head.poll() is not None, 'the head')
-        assert head.poll() is None, (tmp_path/'said').read_text()
-        monkeypatch.setenv('RAY_ADDRESS', f'127.0.0.1:{port}')
-        with on_ray(str(gpu_sweep), address='auto') as place:
-            assert ray.get_runtime_context().gcs_address == f'127.0.0.1:{port}'
-            place([f'job{n}' for n in range(4)], False)
-    finally:
-        with suppress(ProcessLookupError): os.killpg(head.pid, signal.SIGTERM)
-        head.wait(60)
-        shutil.rmtree(short, ignore_errors=True)
-    each_had_a_gpu(gpu_sweep)
 
 SBATCH = """#!/bin/sh
 echo "$@" >> calls
