@@ -223,6 +223,7 @@ def write_table(table:LatencyTable, path:str|Path) -> Path:
 def read_table(path:str|Path) -> LatencyTable:
     "The table in a file; one that is damaged raises."
     path = Path(path)
+    if path.is_dir(): raise ValueError(f"{path} is a folder: give the path of a latency table in it, such as {path/'robot.sqlite'}")
     if not path.is_file(): raise ValueError(f"there is no file {str(path)!r}: give the path of a latency table, or measure one with {MEASURE}")
     try:
         with closing(sqlite3.connect(f'{path.absolute().as_uri()}?mode=ro', uri=True)) as db:
