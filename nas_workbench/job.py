@@ -414,7 +414,7 @@ def run(
     "The whole job."
     ready = prepare(job, ranks)
     with working(ready, ranks, say, report_to) as work:
-        table = table_for(ready, ranks, work.report)
+        table = table_for(ready, ranks, work.report, say=work.say)
         found = find(ready, table, work)
         trained = train(ready, found, work)
         def finish() -> dict[str, Any]:
