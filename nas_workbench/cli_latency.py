@@ -38,13 +38,14 @@ def values_of(table:Any) -> str: return 'µs, calibrated' if table.calibrated el
 def table_lines(table:Any) -> Iterator[str]:
     "A latency table for a terminal of 80 columns."
     from nas_workbench.costs.calibrate import report
-    from nas_workbench.costs.table import series
+    from nas_workbench.costs.table import series, stated
     o = table.about
     timed = sum(e.measured for e in table.entries.values())
     yield f"{o.space} at {o.resolution}x{o.resolution} on {o.device}"
     yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
     yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
     if o.built: yield f"really built in {o.built}"
+    yield from stated(table)
     if o.running: yield f"{o.preparing:.1f} s of exporting and compiling, {o.running:.1f} s of running"
     if any(n.role == 'held out' for n in table.networks):
         before,after = report(table)

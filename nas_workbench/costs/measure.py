@@ -98,7 +98,7 @@ def explore(
     rows,rng = series(keys),random.Random(seed)
     known:dict[Key, float] = {}
     judged:dict[Key, float] = {}  # The estimate at each width when its series was judged
-    scores:list[tuple[float, float]] = [] # What the judges were off by, in estimates, and how many widths each speaks for
+    scores:dict[Sequence[Key], list[tuple[float, float]]] = {row: [] for row in rows} # What the judges were off by, in estimates, and how many widths each speaks for
     def look(k:Key) -> None: known[k] = min(time(k), known.get(k, inf))
     first = [k for row in rows for k in _first(row, rng)]
     for k in rng.sample(first, len(first)) + rng.sample(first, len(first)): look(k)
@@ -114,10 +114,11 @@ def explore(
             off[k] = abs(us/known[k] - 1)
         for row in going:
             judged |= left[row]
-            scores += [(off[k]/(left[row][k] + FAINT), len(left[row])/len(told[row]) - 1) for k in told[row]]
+            scores[row] += [(off[k]/(left[row][k] + FAINT), len(left[row])/len(told[row]) - 1) for k in told[row]]
         going = [row for row in going if len(told[row]) < len(left[row]) and median(off[k] for k in told[row]) > bound]
-    scale = _within(KEPT, scores)
-    return {k: None if k in known else scale*(judged[k] + FAINT) for row in rows for k in row}
+    pool = _within(KEPT, [o for own in scores.values() for o in own])
+    scale = {row: max(pool, _own(own, scores.values())) for row,own in scores.items()}
+    return {k: None if k in known else s*(judged[k] + FAINT) for row,s in scale.items() for k in row}
 
 def _refine(rows:Iterable[Sequence[Key]], known:Mapping[Key, float], look:Callable[[Key], None], bound:float, rng:random.Random) -> None:
     "Look where the estimate is largest, until it is below the bound everywhere."
@@ -128,6 +129,14 @@ def _refine(rows:Iterable[Sequence[Key]], known:Mapping[Key, float], look:Callab
         look(row[at])
         if _off(row, known, lo, hi, at) > bound: look(row[at])
         open_[row] = gaps(row, known)
+
+def _own(own:Sequence[tuple[float, float]], scores:Iterable[Sequence[tuple[float, float]]]) -> float:
+    "The scale of one series by its own judges, who count the more the more they are, and by all."
+    both = [o for o in scores for o in o]
+    mine,all_ = sum(w for _,w in own),sum(w for _,w in both)
+    if not mine or not all_: return 0.
+    share = len(own)/(len(own) + SMALL)
+    return _within(KEPT, [(o, w*share/mine) for o,w in own] + [(o, w*(1 - share)/all_) for o,w in both])
 
 def _within(share:float, scores:Sequence[tuple[float, float]]) -> float:
     "The score that this share of the weight does not exceed, if one more like the others were there."
@@ -565,10 +574,11 @@ def measure_table(
     exhaustive:bool=False,           # Time every width
     anew:bool=False,                 # Take nothing from a table that is there, nor from a journal that was not begun so
     plan:Plan=Plan(),
+    bound:float=.03,                 # What an interpolated entry is typically off by, at most
     limit:float=.05,                 # Noise above which nothing is stored
     report:Callable[[Progress], None]=lambda o: None,
     say:Callable[[str], None]=lambda o: None, # What was there already
-    **kwargs:Any,                    # Of `measure`: bound, …
+    **kwargs:Any,                    # Of `measure`: visits, …
 ) -> LatencyTable:
     "Every block of the space on this runtime, calibrated, in a file."
     if networks and not 3 <= networks: raise ValueError(f"networks is {networks}: use 0 for the plain sum, or at least 3, better 40")
@@ -591,8 +601,8 @@ def measure_table(
         log.quieter(pulse.quiet)
         entries = dict(old.raw().entries) if old else {}
         keys = [k for k in space.latency_keys() if k not in entries or (exhaustive and not entries[k].measured)]
-        found,noise = measure(keys, lambda k: watched(pulse, log, lambda: time_key(runtime, k, plan)), log, exhaustive=exhaustive, report=report, limit=limit, **kwargs)
-        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=max(noise, old.about.noise if old else 0.)), entries | found)
+        found,noise = measure(keys, lambda k: watched(pulse, log, lambda: time_key(runtime, k, plan)), log, bound=bound, exhaustive=exhaustive, report=report, limit=limit, **kwargs)
+        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=max(noise, old.about.noise if old else 0.), bound=max(bound, old.about.bound if old else 0.)), entries | found)
         some,others,known = _judges(table, old, space, networks, held_out)
         if some:
             known |= dict(measure_networks([a for a in some + others if a not in known], runtime, log, pulse, plan, limit=limit, report=report))
