@@ -132,7 +132,7 @@ def _refine(rows:Iterable[Sequence[Key]], known:Mapping[Key, float], look:Callab
 
 def _own(own:Sequence[tuple[float, float]], scores:Iterable[Sequence[tuple[float, float]]]) -> float:
     "The scale of one series by its own judges, who count the more the more they are, and by all."
-    both = [o for o in scores for o in o]
+    both = [o for judges in scores for o in judges]
     mine,all_ = sum(w for _,w in own),sum(w for _,w in both)
     if not mine or not all_: return 0.
     share = len(own)/(len(own) + SMALL)
