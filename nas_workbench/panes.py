@@ -100,8 +100,9 @@ class Views(W.VBox):
         view,r = self.view,self.record
         self.layer.layout.visibility = 'visible' if view.layers else 'hidden'
         one,shown = None if self.layer.value in (None, -1) else self.layer.value,{k: o for k,o in {self.folder: r, **self.others}.items() if o.begun}
-        there = shown if view.runs else r.begun or (view.name == 'Training' and r.training_config)
-        try: fig = fig_words('nothing has happened yet') if not there else view.draw([*shown.values()]) if view.runs else view.draw(r, *([one] if view.layers else ()))
+        training = view.name == 'Training'
+        there,not_yet = shown if view.runs else r.training_config if training else r.begun,'the network of this run has not been trained' if training and r.begun else 'nothing has happened yet'
+        try: fig = fig_words(not_yet) if not there else view.draw([*shown.values()]) if view.runs else view.draw(r, *([one] if view.layers else ()))
         except ValueError as e: fig = fig_words(str(e))
         self.figure.become(fig)
         found = [k for k,o in shown.items() if o.finished]

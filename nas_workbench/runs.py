@@ -228,7 +228,7 @@ class State:
     epoch: int      # The last that is over
     kept: bool      # Asked for by hand, so it stays
 
-    def __str__(self) -> str: return f'epoch {self.epoch}, step {self.step}' + ', kept by hand'*self.kept
+    def __str__(self) -> str: return f'epoch {self.epoch}' + ', kept'*self.kept
 
 def states(folder:str|Path) -> list[State]:
     "What a run can be branched from, oldest first."
