@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BARS', 'latency_app', 'TableFile', 'sparkline', 'series_name', 'values_of', 'table_lines', 'latency_figure',
            'default_file', 'measure_command', 'show_command', 'check_command', 'space_of', 'compare_command',
-           'export_command', 'import_command']
+           'export_command', 'template_command', 'import_command']
 
 # %% ../nbs/52_cli_latency.ipynb #c3
 import csv
@@ -33,17 +33,22 @@ def series_name(key:Any) -> str:
     b = key.block
     return f"{b.kind} {b.c_in}→{b.c_out} k{b.kernel}{f' s{b.stride}'*(b.stride > 1)} {b.act}{' SE'*b.se} @{key.resolution}"
 
-def values_of(table:Any) -> str: return 'µs, calibrated' if table.calibrated else 'µs, as measured'
+def values_of(table:Any) -> str:
+    "What the values of a table are."
+    from nas_workbench.costs.table import GIVEN
+    return f"{table.unit}, {'calibrated' if table.calibrated else 'as given' if table.about.runtime == GIVEN else 'as measured'}"
 
 def table_lines(table:Any) -> Iterator[str]:
     "A latency table for a terminal of 80 columns."
     from nas_workbench.costs.calibrate import report
-    from nas_workbench.costs.table import series
+    from nas_workbench.costs.table import GIVEN, series
     o = table.about
     timed = sum(e.measured for e in table.entries.values())
     yield f"{o.space} at {o.resolution}x{o.resolution} on {o.device}"
-    yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
-    yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
+    if o.runtime == GIVEN: yield f"{len(table.entries)} blocks, each as it was given, in {o.unit}, {o.date[:10]}"
+    else:
+        yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
+        yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
     if o.built: yield f"really built in {o.built}"
     if o.running: yield f"{o.preparing:.1f} s of exporting and compiling, {o.running:.1f} s of running"
     if any(n.role == 'held out' for n in table.networks):
@@ -191,11 +196,12 @@ def compare_command(
     from nas_workbench.costs.table import compared, read_table, slower_by
     a,b = read_table(file),read_table(other)
     for name,o in (('FILE', a.about), ('OTHER', b.about)): typer.echo(f"{name:<6} {o.space} at {o.resolution}x{o.resolution} on {o.device}, {o.runtime} {o.version}, {o.precision}, {o.date[:10]}")
+    a.check(unit=b.unit)
     rows = compared(a, b)
     typer.echo(f"{'blocks':>6} {'differ by':>10} {'OTHER slower':>13} {'agree':>6}  in FILE, in OTHER")
     for d in rows: typer.echo(f"{d.n:>6} {d.apart:>10.1%} {d.slower:>+13.1%} {d.agree:>6.0%}  {d.what}")
     by = slower_by(a, b)
-    for k in sorted(by, key=lambda k: -abs(by[k]))[:worst]: typer.echo(f"{series_name(k):<34} {f'{k.block.hidden} wide'*(k.block.hidden > 0):>9} {a.entries[k].median:>9.4g} → {b.entries[k].median:.4g} µs {by[k]:>+8.1%}")
+    for k in sorted(by, key=lambda k: -abs(by[k]))[:worst]: typer.echo(f"{series_name(k):<34} {f'{k.block.hidden} wide'*(k.block.hidden > 0):>9} {a.entries[k].median:>9.4g} → {b.entries[k].median:.4g} {a.unit} {by[k]:>+8.1%}")
     if rows[0].apart > limit:
         typer.echo(f"they differ by {rows[0].apart:.1%} in the median, more than {limit:.0%}")
         raise typer.Exit(1)
@@ -219,22 +225,44 @@ def export_command(
             rows.writerow(['sum', 'predicted', 'measured'])
             rows.writerows([f'{v:.2f}' for v in (n.sum, n.predicted, n.measured)] for n in table.networks if n.role == 'held out')
         else:
-            rows.writerow(['key', 'latency_us', 'median_us', 'spread', 'measured', 'error', 'runs'])
+            unit = 'us' if table.unit == 'µs' else table.unit
+            rows.writerow(['key', f'latency_{unit}', f'median_{unit}', 'spread', 'measured', 'error', 'runs'])
             rows.writerows([k, table.latency(k), e.median, e.spread, int(e.measured), e.error, e.runs] for k,e in table.entries.items())
         write_whole(dest, text.getvalue().encode())
     elif dest.suffix == '.sqlite': write_table(table, dest)
     else: raise ValueError(f"{dest} ends in {dest.suffix!r}: use .sqlite for a table, .csv for its entries")
     typer.echo(dest)
 
+def _given(file:Path, name:str|None, unit:str, device:str) -> Any:
+    "The table of somebody's own costs."
+    from nas_workbench.costs.analytic import as_table, read_costs
+    from nas_workbench.space import space
+    if not name: raise ValueError(f"{file} does not say which search space it is for: name it with --space")
+    return as_table(read_costs(file), space(name), unit, device)
+
+@latency_app.command('template')
+def template_command(
+    name: Annotated[str, typer.Argument(metavar='SPACE', help='A preset, or the path of a TOML or JSON file.')],
+    dest: Annotated[Path, typer.Argument(metavar='DEST', help='The CSV.')],
+) -> None:
+    "Write a CSV with a line for each block of SPACE, its cost left open: for energy, say, that you measured yourself. Filled in, it is imported."
+    from nas_workbench.costs.analytic import template
+    from nas_workbench.space import space
+    if dest.exists(): raise ValueError(f"{dest} is there already: name another file, or remove it")
+    typer.echo(template(space(name).latency_keys(), dest))
+
 @latency_app.command('import')
 def import_command(
     file: TableFile,
     out: Annotated[Path|None, typer.Option(help='Where it goes; by default where searches look, named after what it is for.')] = None,
     replace: Annotated[bool, typer.Option('--replace', help='Even if a table for the same is there.')] = False,
+    space: Annotated[str|None, typer.Option(help='For a CSV: the search space whose blocks it holds, a preset or a file.')] = None,
+    unit: Annotated[str, typer.Option(help='For a CSV: of its costs; µs, mJ, …')] = 'µs',
+    device: Annotated[str, typer.Option(help='For a CSV: what they were measured on.')] = 'unknown',
 ) -> None:
-    "Check a table from elsewhere and put it where searches look, or where one says."
+    "Check a table from elsewhere, or costs of your own in a CSV with the columns key and cost, and put it where searches look, or where one says."
     from nas_workbench.costs.table import read_table, write_table
-    table = read_table(file)
+    table = _given(file, space, unit, device) if file.suffix == '.csv' else read_table(file)
     dest = out or default_file(table.about, table.classes)
     if dest.exists() and not replace:
         old = read_table(dest)

@@ -41,7 +41,7 @@ class View:
 
 def _front(records:Sequence[Record]) -> go.Figure:
     found = [point(o) for o in records if o.finished]
-    return fig_pareto(found, title='Networks that were found') if found else fig_words('no run that is shown has found a network yet')
+    return fig_pareto(found, unit=records[0].unit, title='Networks that were found') if found else fig_words('no run that is shown has found a network yet')
 
 VIEWS = (View('Blocks', fig_probabilities, True), View('Widths', fig_masks, True), View('Learning', fig_losses), View('Cost', fig_cost), View('Undecided', fig_entropy), View('Training', fig_training),
          View('Runs', fig_runs, runs=True), View('Front', _front, runs=True))

@@ -222,6 +222,11 @@ class Record:
     @property
     def _started(self) -> Started|None: return next(iter(self.all(Started)), None)
 
+    @property
+    def unit(self) -> str:
+        "Of its costs."
+        return self._started.unit if self._started else 'µs'
+
     @cached_property
     def config(self) -> dict[str, Any]:
         "The recipe it began with; empty where the record does not tell."

@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .arch import Architecture
-from .events import Failed, Resumed, Saved, Started, TrainingStarted
+from .events import Failed, Resumed, Saved, Started, TrainingStarted, cost_in
 from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, times, us
 from .progress import duration
@@ -62,6 +62,11 @@ class Run:
 
     @property
     def state(self) -> str: return self.told or ('failed' if self.failures else self.record.state)
+
+    @property
+    def unit(self) -> str:
+        "Of its costs."
+        return self.result.get('unit') or self.record.unit
 
     @property
     def begun(self) -> bool: return bool(self.record.all(Started))
@@ -180,8 +185,8 @@ def cards(run:Run, costs:bool=True) -> list[dict[str, str]]:
     "The figures that one looks for first."
     r,o,found = run.record,run.result,[]
     lat,real,a = predicted(run),run.result.get('measured_us') if costs else None,run.architecture
-    if real: found.append(card('Latency', us(real), 'measured' + (f'; {us(lat)} predicted, {lat/real-1:+.1%}' if lat is not None else '')))
-    elif lat is not None: found.append(card('Latency', us(lat), 'predicted'))
+    if real: found.append(card('Latency', us(real), 'measured' + (f'; {us(lat, run.unit)} predicted, {lat/real-1:+.1%}' if lat is not None else '')))
+    elif lat is not None: found.append(card(cost_in(run.unit).capitalize(), us(lat, run.unit), 'predicted'))
     if r.detector:
         ap75 = f'AP75 {r.detector.ap75:.4g}%'
         found += [card('AP', f'{r.detector.ap:.4g}%', 'mean over IoU 0.5 … 0.95'), card('AP50', f'{r.detector.ap50:.4g}%', ap75)]
@@ -213,7 +218,7 @@ def lead(run:Run) -> Markup:
     where = Markup(' on {}').format(device) if device else ''
     if a and lat is not None:
         right = Markup(' that is right in <b>{:.4g}%</b>').format(best) + (f' of {data}' if data else '') if best is not None else ''
-        what += Markup('the search chose one of <b>{}</b>{}').format(us(lat), where) + right + '.'
+        what += Markup('the search chose one of <b>{}</b>{}').format(us(lat, run.unit), where) + right + '.'
     elif run.record.epochs: what += f"nothing is chosen yet: {run.record.epochs[-1].epoch} of {run.recipe.get('epochs', '?')} epochs are over."
     else: what += 'nothing is chosen: not one epoch is over.'
     return what
@@ -237,7 +242,7 @@ def brief(run:Run) -> str:
     "The run in a few words."
     lat,best,a,last = predicted(run),top1(run),run.architecture,run.record.epochs[-1:]
     if not a: return '; '.join(run.failures) or (f"epoch {last[0].epoch} of {run.recipe.get('epochs', '?')}" if last else '')
-    return ' · '.join(filter(None, (us(lat) if lat is not None else '', f'{best:.4g}%' if best is not None else '', f'{short(a.params())} parameters')))
+    return ' · '.join(filter(None, (us(lat, run.unit) if lat is not None else '', f'{best:.4g}%' if best is not None else '', f'{short(a.params())} parameters')))
 
 def network_layers(a:Architecture) -> dict[str, Any]:
     "A table with a line per layer."
@@ -331,7 +336,7 @@ def contest(
     points = [Point(o.name, l, top1(o), sketch(o.architecture)) for o,l in zip(trained, lat)]  # type: ignore[arg-type]
     how = 'after training from scratch' if any(map(is_trained, trained)) else 'with the weights of the search'
     left = f' {len(found) - len(trained)} more were not trained.' if len(found) > len(trained) else ''
-    return trained, points, f"{'Measured' if real else 'Predicted'} latency; accuracy {how}.{left}"
+    return trained, points, f"{'Measured' if real else 'Predicted'} {cost_in(runs[0].unit) if runs else 'latency'}; accuracy {how}.{left}"
 
 def is_trained(run:Run) -> bool: return run.result.get('trained_top1_pct') is not None or run.record.trained is not None
 
@@ -346,7 +351,7 @@ def front_panels(runs:Sequence[Run], name:str, title:str, costs:bool=True) -> li
     "Accuracy against latency, and predicted against measured latency."
     reference = next((published(o) for o in runs if published(o)), [])
     _,points,note = contest(runs, costs)
-    found = [Panel(name, (fig_pareto(points, reference, title=title),), note=note)]
+    found = [Panel(name, (fig_pareto(points, reference, runs[0].unit if runs else 'µs', title=title),), note=note)]
     timed = [Timed(o.name, predicted(o), o.result['measured_us']) for o in runs if o.result.get('measured_us') and predicted(o) is not None] if costs else []  # type: ignore[arg-type]
     return found + [Panel(f'{name}-measured', (fig_measured(timed),), note='Near the line a prediction is right; above it the device is faster than predicted.')]*bool(timed)
 

@@ -229,7 +229,7 @@ class Standing:
             r = self.result
             top1 = r.get('trained_top1_pct') if self.trained else r.get('top1_pct')
             lat = r.get('measured_us') or r.get('predicted_us')
-            return ', '.join([*([f'{lat:.1f} µs'] if lat else []), *([f"{top1:.1f}%{' trained' if self.trained else ''}"] if top1 is not None else [])])
+            return ', '.join([*([f"{lat:.1f} {r.get('unit', 'µs')}"] if lat else []), *([f"{top1:.1f}%{' trained' if self.trained else ''}"] if top1 is not None else [])])
         if not self.epoch: return 'starting' if self.state == 'running' else 'not an epoch yet'
         return f"{self.stage}, epoch {self.epoch}/{self.epochs or '?'}" + (f', {duration(self.left)} left' if self.state == 'running' and self.left is not None else '')
 

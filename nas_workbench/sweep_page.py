@@ -111,7 +111,7 @@ def walk(front:Sequence[tuple[Run, Point]], place:int=0) -> list[dict[str, Any]]
         alike = before is not None and a is not None and len(before.blocks) == len(a.blocks)
         changes = before.diff(a) if before is not None and a is not None else ()
         fig = fig_network(a, before if alike else None, title=run.name)  # type: ignore[arg-type]
-        found.append(dict(name=run.name, latency=us(p.latency), accuracy=f'{p.accuracy:.4g}%', against=front[n-1][0].name if n else '', changes=changes, panel=Panel(f'walk{place}-{n}', (fig,))))
+        found.append(dict(name=run.name, latency=us(p.latency, run.unit), accuracy=f'{p.accuracy:.4g}%', against=front[n-1][0].name if n else '', changes=changes, panel=Panel(f'walk{place}-{n}', (fig,))))
     return found
 
 def reached(sweep:Sweep, costs:bool=True) -> dict[str, list[tuple[Run, Point]]]:
@@ -129,7 +129,7 @@ def columns_of(run:Run, o:Standing, differ:Sequence[str], costs:bool=True) -> di
     "What a job is told by: name and plain value."
     a,r = run.architecture,run.result
     found:dict[str, Any] = {'job': run.name, 'state': run.state, 'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else ''), **{k: o.parameters.get(k) for k in differ},
-        'device': device(run), 'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
+        'device': device(run), 'search loss': o.loss, f'predicted {run.unit}': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
         'search top-1 %': r.get('top1_pct'), 'trained top-1 %': top1(run) if is_trained(run) else None, 'parameters': a and a.params(), 'MACs': a and a.macs(),
         'layers': a and sum(b.kind != 'skip' for b in a.blocks)}
     return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {})
@@ -198,10 +198,11 @@ def sweep_cards(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]], c
     more = [(n, STATES[k]) for k in dict.fromkeys(o.state for o in sweep.runs) if k not in ('done', 'stopped') and (n := sum(o.state == k for o in sweep.runs))]
     found = [card('Jobs', f'{done}', f'of {len(sweep.runs)} done' + ''.join(f', {n} {o}' for n,o in more))]
     if best:
+        unit = next(o for o in fronts.values() if o)[0][0].unit
         fast,right = min((p for _,p in best), key=lambda p: p.latency),max((p for _,p in best), key=lambda p: p.accuracy)
         found.append(card('On the front', str(len(best)), f'of {sum(map(len, sweep.places.values()))} networks' + f', on {len(fronts)} devices'*(len(fronts) > 1)))
-        if len(fronts) > 1: found += [card(k, f'{us(o[0][1].latency)} – {us(o[-1][1].latency)}', f'{o[0][1].accuracy:.4g}% – {o[-1][1].accuracy:.4g}%, {len(o)} on the front') for k,o in fronts.items() if o]
-        else: found += [card('Fastest', us(fast.latency), f'{fast.accuracy:.4g}%, {fast.name}'), card('Most accurate', f'{right.accuracy:.4g}%', f'{us(right.latency)}, {right.name}')]
+        if len(fronts) > 1: found += [card(k, f'{us(o[0][1].latency, o[0][0].unit)} – {us(o[-1][1].latency, o[0][0].unit)}', f'{o[0][1].accuracy:.4g}% – {o[-1][1].accuracy:.4g}%, {len(o)} on the front') for k,o in fronts.items() if o]
+        else: found += [card('Fastest' if unit == 'µs' else 'Cheapest', us(fast.latency, unit), f'{fast.accuracy:.4g}%, {fast.name}'), card('Most accurate', f'{right.accuracy:.4g}%', f'{us(right.latency, unit)}, {right.name}')]
     reused = sum(bool(o.record.all(WarmupReused)) for o in sweep.runs)
     if reused: found.append(card('Shared warm-up', f'{reused}', 'searches began behind it'))
     seconds,mb = [s for o in sweep.runs if (s := spent(o))],[m for o in sweep.runs if (m := memory(o))]
@@ -217,7 +218,7 @@ def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) ->
     if not ended: return what + ': none has ended with a network yet.'
     best = [o for o in fronts.values() if o]
     def told(o:Sequence[tuple[Run, Point]]) -> str:
-        fast,right = (f'{us(p.latency)} with {p.accuracy:.4g}%' for p in (o[0][1], o[-1][1]))
+        fast,right = (f'{us(p.latency, r.unit)} with {p.accuracy:.4g}%' for r,p in (o[0], o[-1]))
         return f'{len(o)} of these are worth having, from {fast} to {right}.' if len(o) > 1 else f'one of these beats all others, {fast}.'
     return what + f': {ended} ended with a network' + (f', and {told(best[0])}' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
 

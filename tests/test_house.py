@@ -40,7 +40,7 @@ MAP = '''
 2 | costs.table      | 0
 2 | costs.calibrate  | 0 costs.table
 2 | costs.measure    | 0 blocks network runtime.* costs.table costs.calibrate
-2 | costs.analytic   | 0
+2 | costs.analytic   | 0 costs.table
 3 | search.schedule  | 0
 3 | search.prune     | 0 search.schedule
 3 | search.loss      | 0

@@ -28,7 +28,7 @@ from typing import Any
 from ..arch import Architecture, Key
 from ..blocks import build_block
 from .calibrate import calibrate, choose
-from .table import About, Entry, LatencyTable, read_table, series, write_table
+from .table import GIVEN, About, Entry, LatencyTable, read_table, series, write_table
 from ..extras import UnknownName
 from ..files import write_whole
 from ..network import build_network
@@ -451,6 +451,7 @@ def usual(
 
 def reopen(about:About) -> Any: # A `Runtime`
     "The runtime that a table was measured with, on the same device; raises where either is another one."
+    if about.runtime == GIVEN: raise ValueError(f"the costs of this table were given in {about.unit}, not measured with a runtime: there is nothing to measure them with again")
     name,_,provider = about.runtime.partition('-')
     rt = open_runtime(name, Settings(about.batch, about.threads, about.precision), provider or about.where)
     about.check(device=rt.device, runtime=rt.name, version=rt.version)

@@ -86,7 +86,7 @@ const count = n => n >= 1e6 ? `${(n/1e6).toPrecision(3)} M` : n >= 1e3 ? `${(n/1
 // One line of figures for an epoch.
 export function figures(film, e) {
   const say = (name, text) => film[name][e] === null || film[name][e] === undefined ? [] : [text(film[name][e])];
-  return [...say('lat', v => `${Number(v.toPrecision(4))} µs expected`), ...say('top1', v => `${v.toFixed(1)}% right`), ...say('params', v => `${count(v)} parameters`),
+  return [...say('lat', v => `${Number(v.toPrecision(4))} ${film.unit ?? 'µs'} expected`), ...say('top1', v => `${v.toFixed(1)}% right`), ...say('params', v => `${count(v)} parameters`),
     ...say('threshold', v => `threshold ${v.toFixed(2)}`)].join(' · ');
 }
 
