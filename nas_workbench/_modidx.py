@@ -1193,6 +1193,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'nas_workbench.runs.arguments': ('runs.html#arguments', 'nas_workbench/runs.py'),
                                     'nas_workbench.runs.called': ('runs.html#called', 'nas_workbench/runs.py'),
                                     'nas_workbench.runs.end': ('runs.html#end', 'nas_workbench/runs.py'),
+                                    'nas_workbench.runs.has_begun': ('runs.html#has_begun', 'nas_workbench/runs.py'),
                                     'nas_workbench.runs.launch': ('runs.html#launch', 'nas_workbench/runs.py'),
                                     'nas_workbench.runs.new_folder': ('runs.html#new_folder', 'nas_workbench/runs.py'),
                                     'nas_workbench.runs.note': ('runs.html#note', 'nas_workbench/runs.py'),

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LOG', 'LAUNCHED', 'ASKED', 'DESK', 'NOTES', 'arguments', 'new_folder', 'seen', 'program', 'launch', 'reason',
-           'Following', 'Situation', 'situation', 'stop', 'end', 'tidy', 'Notes', 'notes', 'note', 'called', 'runs_in',
-           'State', 'states']
+           'Following', 'Situation', 'situation', 'stop', 'end', 'tidy', 'Notes', 'notes', 'note', 'called',
+           'has_begun', 'runs_in', 'State', 'states']
 
 # %% ../nbs/22_runs.ipynb #c3
 import json
@@ -214,6 +214,8 @@ def called(folder:str|Path) -> str:
     try: said = notes(folder).name
     except ValueError: said = ''
     return said or Path(folder).resolve().name
+
+def has_begun(folder:Path) -> bool: return (folder/NAME).exists()
 
 def runs_in(home:str|Path) -> list[Path]:
     "The runs in a folder, the newest first."
