@@ -10,7 +10,7 @@ __all__ = ['Sweep', 'is_sweep', 'load_sweep', 'on_front', 'walk', 'reached', 'sp
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -23,7 +23,7 @@ from .progress import Progress
 from .record import Record
 from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_run, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
                                     top1, took)
-from .sweep import PLAN, Plan, Standing, Timing, job_folder, lost, read_plan, value, status, sweep_timing
+from .sweep import PLAN, Plan, Standing, Timing, from_home, job_folder, lost, onward, read_plan, value, status, sweep_timing
 from .sweep import grid as combinations
 from .gallery import Point, fig_network, pareto
 from .views import fig_runs
@@ -43,7 +43,8 @@ class Sweep:
     troubles: tuple[str, ...] = ()        # With what the jobs share, a sentence each
     files: tuple[str, ...] = ()
     timing: Timing|None = None            # Of one sweep
-    path: str = ''                        # Of the folder, as one names it beside `nbs`: runs/NAME
+    paths: Mapping[str, str] = field(default_factory=dict)   # Of each sweep, as one names it where it was begun
+    onward: Mapping[str, str] = field(default_factory=dict)  # The command that goes on with each; empty where nothing is left to do, or where somebody is at it
 
     @property
     def failed(self) -> list[Run]: return [o for o in self.runs if o.state == 'failed']
@@ -76,25 +77,29 @@ def _plans(folder:Path) -> Iterable[Path]: return [folder] if (folder/PLAN).exis
 def load_sweep(folder:str|Path) -> Sweep:
     "Read a sweep, or a folder of sweeps."
     folder = Path(folder)
-    plans = {'' if o == folder else o.name: read_plan(o) for o in _plans(folder)}
+    plans,unread = dict[str, Plan](),list[ValueError]()
+    for home in _plans(folder):
+        try: plans['' if home == folder else home.name] = read_plan(home)
+        except ValueError as e: unread.append(e)
+    if unread and not plans: raise unread[0]
     if not plans: raise ValueError(f"{folder} is no sweep: a sweep is a folder that holds {PLAN}, or several such folders")
-    standings,runs,troubles = [],[],[]
-    for name in plans:
+    standings,runs,troubles = [],[],[str(o).replace(f'{folder}/', '') for o in unread]
+    for name,plan in plans.items():
         for o in status(folder/name):
             full = f'{name}/{o.name}' if name else o.name
             standings.append(replace(o, name=full))
-            runs.append(_job(job_folder(folder/name, o.name), replace(o, name=full)))
+            runs.append(_job(job_folder(folder/name, o.name), replace(o, name=full), plan.notebook))
         troubles += [f'{name}: {o}' if name else o for o in lost(folder/name)]
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
-    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if len(plans) == 1 and '' in plans else None, '/'.join(folder.resolve().parts[-2:]))
+    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if '' in plans else None, {o: from_home(folder/o) for o in plans}, {o: onward(folder/o) for o in plans})
 
-def _job(folder:Path, o:Standing) -> Run:
+def _job(folder:Path, o:Standing, notebook:str) -> Run:
     run = load_run(folder) if is_run(folder) else Run(o.name, {}, Record(()), {}, None, ())
     asked = run.asked if run.asked.get('job') else {**run.asked, 'job': dict(o.parameters)}
     why = [o.reason or 'it ended without a word: look into its out.ipynb'] if o.state == 'failed' else []
     failures = tuple(dict.fromkeys([*why, *run.failures]))
     told = 'failed' if failures else run.state if o.state == 'done' else 'training' if o.state == 'running' and o.stage == 'training' else o.state
-    return replace(run, name=o.name, asked=asked, failures=failures, told=told)
+    return replace(run, name=o.name, asked=asked, failures=failures, told=told, notebook=notebook)
 
 # %% ../nbs/25_sweep_page.ipynb #c9
 def on_front(runs:Sequence[Run], costs:bool=True) -> list[tuple[Run, Point]]:
@@ -188,7 +193,7 @@ def alike(sweep:Sweep, costs:bool=True) -> list[tuple[str, list[tuple[str, str]]
     "What all runs were told and made with."
     every = [{(title, k): v for title,rows in facts(o, costs) for k,v in rows} for o in sweep.runs if o.begun]
     if not every: return []
-    same = {k: v for k,v in every[0].items() if all(o.get(k) == v for o in every)}
+    same = {k: v for k,v in every[0].items() if k[1] not in sweep.differ and all(o.get(k) == v for o in every)}
     titles = dict.fromkeys(title for title,_ in same)
     return [(title, [(k, v) for (t, k),v in same.items() if t == title]) for title in titles]
 
@@ -259,17 +264,17 @@ def sweep_page(
     best = {r.name: json.loads(r.architecture.to_json()) for o in fronts.values() for r,_ in o if r.architecture}
     if best: downloads.append(download('front.json', json.dumps(best, indent=1), 'The front, JSON', 'application/json'))
     lists = {o: f'{o}-list.json' if o else 'list.json' for o in sweep.plans}
-    again = [(name, *sweep_command(name or sweep.name, plan, lists[name])) for name,plan in sweep.plans.items()]
+    again = [(name, *sweep_command(name or sweep.name if (at_home := sweep.paths[name]).startswith('..') else at_home, plan, lists[name])) for name,plan in sweep.plans.items()]
     downloads += [download(lists[name], text, f'The list of jobs{" of " + name if name else ""} that the command below takes, JSON', 'application/json') for name,_,text in again if text]
-    left = {o.state for o in sweep.standings} - {'done'}
-    resume = [('To go on with it', shlex.join(['nwb', 'sweep', f'{sweep.path}/{name}' if name else sweep.path, *['--retry']*bool({'cancelled', 'failed'} & left)])) for name in sweep.plans] if left or sweep.troubles else []
     spaces = {o.space.to_json(): o.space for o in sweep.runs if o.space}
     asked = dict(commands=[(name or 'The whole sweep', text) for name,text,_ in again], facts=alike(sweep, costs), space=space_facts(next(iter(spaces.values()))) if len(spaces) == 1 else None)
-    wrong = [(n, o.name, '; '.join(o.failures)) for n,o in enumerate(sweep.runs) if o.failures]
+    wrong:dict[str, list[tuple[int, str]]] = {}
+    for n,o in enumerate(sweep.runs):
+        if o.failures: wrong.setdefault('; '.join(o.failures), []).append((n, o.name))
     done = sum(o.state in ('done', 'stopped') for o in sweep.runs)
-    said = STATES[sweep.state] if sweep.state in ('done', 'running', 'unfinished') else f'{done} of {len(sweep.runs)} done' if not wrong else f'{len(wrong)} of {len(sweep.runs)} failed'
+    said = STATES[sweep.state] if sweep.state in ('done', 'running', 'unfinished') else f'{done} of {len(sweep.runs)} done' if not wrong else f'{sum(map(len, wrong.values()))} of {len(sweep.runs)} failed'
     names = [('front', 'Fronts' if several else 'Front', devices), ('jobs', 'Jobs', True), ('beside', 'Side by side', beside), ('searches', 'Searches', True), ('asked', 'Asked', True), ('files', 'Files', True)]
     page = dict(title=sweep.name, state=sweep.state, said=said, lead=sweep_lead(sweep, fronts), troubles=sweep.troubles, wrong=wrong, cards=sweep_cards(sweep, fronts, costs), devices=devices, several=several, beside=beside, extra=extra,
-                go_on=resume,
+                go_on=[(f'To go on with {name or "it"}', text) for name,text in sweep.onward.items() if text],
                 tables=jobs_tables(sweep, fronts, costs), jobs=jobs, downloads=downloads, asked=asked, files=files_table(sweep.files, at), sections=[(k, v) for k,v,there in names if there])
     return render('sweep.html', page | dict(packs=packs))
