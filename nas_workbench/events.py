@@ -218,6 +218,7 @@ def from_line(line:str) -> Event:
     kind = KINDS.get(d.pop('event', None)) if isinstance(d, dict) else None
     if kind is None: raise ValueError(f"the line {line[:60]!r} names no event that this version knows: it was written by a newer one, or it is no record")
     names,needed = {f.name for f in fields(kind)},{f.name for f in fields(kind) if f.default is MISSING}
+    if needed <= set(d) and set(d) - names: raise ValueError(f"{kind.__name__} has {', '.join(sorted(set(d) - names))}, which this version does not know: it was written by a newer one")
     if not needed <= set(d) <= names: raise ValueError(f"{kind.__name__} has the fields {', '.join(sorted(d))}: this version expects {', '.join(sorted(names))}")
     found:Any = kind  # each kind has fields of its own
     return found(**{k: v if isinstance(v, dict) else _frozen(v) for k,v in d.items()})

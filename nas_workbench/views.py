@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .extras import need
-from .sheet import BLUE, COLOURS, FAINT, GREEN, INK, ORANGE, PINK, RED, SKY, Drawing, Sheet, planned, rounded
+from .sheet import BLUE, COLOURS, FAINT, GREEN, INK, ORANGE, PINK, RED, SKY, Drawing, Sheet, planned, rounded, within
 from .space import SKIP, strongest
 from .story import Recorded, block_name, kinds, signs, words
 from .events import cost_in
@@ -237,7 +237,7 @@ def _fitting(
         if not x or any(o is not None for o in y): _curve(fig, 2, x, y, name, colour, '%')
     if kept: fig.add('scatter', x=[kept[0]], y=rounded([kept[1]]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='kept', hovertemplate='kept: %{y:.4g}%<extra></extra>', row=2, col=1)
     _curve(fig, 3, x, [o.lr for o in epochs], 'learning rate', GREEN, showlegend=False)
-    fig.axes('x', range=[0, max([int(record.training_config.get('epochs', 1)), *x])*1.01])
+    fig.axes('x', range=[0, within(max(x, default=0), int(record.training_config.get('epochs', 1)))*1.01])
     return fig.figure('How it was trained', alt, 480)
 
 def fig_training(record:Recorded) -> go.Figure:

@@ -401,6 +401,8 @@ def test_what_a_recorded_run_is_good_for(jupyter, fresh, home):
 
     bench.open('All runs')
     bench.mark('the first #fast #small', 'b')
+    left,*inside = [o.bounding_box() for q in ('.nwb-left', '.nwb-runs select', '.nwb-buttons button') for o in page.locator(q).all()]
+    assert len(inside) == 6 and all(left['x'] <= o['x'] and o['x'] + o['width'] <= left['x'] + left['width'] for o in inside)
     bench.until(lambda: 'b' in page.locator('.nwb-scrubber option').all_text_contents())
     page.locator('.nwb-views button:text-is("Runs")').click()
     bench.until(lambda: bench.title() == 'Runs side by side')
