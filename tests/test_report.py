@@ -397,6 +397,7 @@ def test_narrow_dark_and_on_paper(run, sweep, tab, scheme):
         label = tab.locator('.plotly-figure .xtitle').first.evaluate("o => getComputedStyle(o).fill")
         assert abs(int(re.search(r'\d+', label)[0]) - ink) < 10
     tab.set_viewport_size({'width': 1280, 'height': 900})
+    assert max(tab.locator('.scroll').evaluate_all("o => o.filter(o => o.offsetParent).map(o => o.scrollWidth - o.clientWidth)")) <= 1, 'no table is cut'
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     tab.wait_for_function("() => [...document.querySelectorAll('.plotly-figure[data-drawn] .main-svg')].every(o => o.getBoundingClientRect().width <= 700)")
     inks = tab.locator('.plotly-figure[data-drawn] .xtitle').evaluate_all("o => o.map(o => +/\\d+/.exec(getComputedStyle(o).fill)[0])")
