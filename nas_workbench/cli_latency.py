@@ -41,7 +41,7 @@ def values_of(table:Any) -> str:
 def table_lines(table:Any) -> Iterator[str]:
     "A latency table for a terminal of 80 columns."
     from nas_workbench.costs.calibrate import report
-    from nas_workbench.costs.table import GIVEN, series
+    from nas_workbench.costs.table import GIVEN, series, stated
     o = table.about
     timed = sum(e.measured for e in table.entries.values())
     yield f"{o.space} at {o.resolution}x{o.resolution} on {o.device}"
@@ -50,6 +50,7 @@ def table_lines(table:Any) -> Iterator[str]:
         yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
         yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
     if o.built: yield f"really built in {o.built}"
+    yield from stated(table)
     if o.running: yield f"{o.preparing:.1f} s of exporting and compiling, {o.running:.1f} s of running"
     if any(n.role == 'held out' for n in table.networks):
         before,after = report(table)
@@ -102,18 +103,18 @@ def measure_command(
     out: Annotated[Path|None, typer.Option(help='The table; by default in runs/shared/tables, where searches and sweeps look, named after what it is for.')] = None,
     runtime: Annotated[str, typer.Option(help='onnxruntime, torch, tensorrt or trtexec.')] = 'onnxruntime',
     device: Annotated[str, typer.Option(help='cpu or cuda.')] = 'cpu',
-    batch: Annotated[int, typer.Option(help='Images at once.')] = 1,
-    threads: Annotated[int, typer.Option(help='Of a CPU; 1 is the steadiest.')] = 1,
+    batch: Annotated[int, typer.Option(min=1, help='Images at once.')] = 1,
+    threads: Annotated[int, typer.Option(min=1, help='Of a CPU; 1 is the steadiest.')] = 1,
     precision: Annotated[str|None, typer.Option(help='fp32, fp16 or bf16; by default fp32 on a CPU and fp16 on a GPU.')] = None,
     resolution: Annotated[int|None, typer.Option(help="Of the image, if not the space's own.")] = None,
     classes: Annotated[int|None, typer.Option(help="Of the classifier, if not the space's own.")] = None,
     exhaustive: Annotated[bool, typer.Option('--exhaustive', help='Time every width; of a table that is there, those that are interpolated.')] = False,
     anew: Annotated[bool, typer.Option('--anew', help='Take nothing from a table that is there; it stays until the new one is whole.')] = False,
     bound: Annotated[float, typer.Option(help='What a width that is not timed is typically off by, at most.')] = .03,
-    noise: Annotated[float, typer.Option(help='Difference between visits above which nothing is stored.')] = .05,
+    noise: Annotated[float, typer.Option(min=0., help='Difference between visits above which nothing is stored.')] = .05,
     seconds: Annotated[float, typer.Option(help='At most, per block and visit.')] = .15,
-    networks: Annotated[int, typer.Option(help='Whole networks to calibrate with; 0 for the plain sum.')] = 40,
-    held_out: Annotated[int, typer.Option(help='Others, to judge the calibration by.')] = 20,
+    networks: Annotated[int, typer.Option(min=0, help='Whole networks to calibrate with, 3 or more; 0 for the plain sum.')] = 40,
+    held_out: Annotated[int, typer.Option(min=0, help='Others, to judge the calibration by.')] = 20,
 ) -> None:
     "Measure every block of SPACE here; interrupted, it goes on."
     from nas_workbench.costs.measure import about_now, measure_table, open_runtime, usual
@@ -196,7 +197,8 @@ def compare_command(
     from nas_workbench.costs.table import compared, read_table, slower_by
     a,b = read_table(file),read_table(other)
     for name,o in (('FILE', a.about), ('OTHER', b.about)): typer.echo(f"{name:<6} {o.space} at {o.resolution}x{o.resolution} on {o.device}, {o.runtime} {o.version}, {o.precision}, {o.date[:10]}")
-    a.check(unit=b.unit)
+    try: a.check(**{k: getattr(b.about, k) for k in ('unit', 'resolution', 'precision', 'batch', 'threads')})
+    except ValueError as e: raise ValueError(f"{file} and {other} are of different kinds and cannot agree: {e}") from None
     rows = compared(a, b)
     typer.echo(f"{'blocks':>6} {'differ by':>10} {'OTHER slower':>13} {'agree':>6}  in FILE, in OTHER")
     for d in rows: typer.echo(f"{d.n:>6} {d.apart:>10.1%} {d.slower:>+13.1%} {d.agree:>6.0%}  {d.what}")

@@ -13,6 +13,7 @@ import ast
 import json
 import platform
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -206,12 +207,17 @@ def _elsewhere(ready:Ready) -> LatencyTable|None:
     "The table of this device that runs beside a sweep share, or that `nwb latency measure` left here, if it fits."
     about = about_now(ready.space, ready.runtime)
     for home in ([ready.sweep.parent/'shared'/'tables'] if ready.sweep else []) + [TABLES]:
+        file = home/file_name(about, ready.space.classes)
+        if not file.exists(): continue
+        try: table = read_table(file)
+        except (ValueError, OSError) as e:
+            warnings.warn(f"{e}; until then this job measures for itself")
+            continue
         try:
-            table = read_table(home/file_name(about, ready.space.classes))
             table.check(device=about.device, runtime=about.runtime, version=about.version)
             table.require(ready.space.latency_keys())
             return table
-        except (ValueError, LookupError, OSError): continue
+        except (ValueError, LookupError): continue
     return None
 
 def _named(job:Job, space:SearchSpace) -> LatencyTable:
