@@ -211,6 +211,7 @@ def test_what_goes_on_is_named_from_where_it_was_begun(tmp_path):
     job = job_folder(a, 'alpha0.2-lam0.4')
     (job/'outcome.json').unlink()
     assert go_on(runs) == go_on(a) == go_on(job) == ['nwb sweep runs/a --retry'] and go_on(b) == []
+    assert 'nwb sweep runs/a alpha=0.2,0.8,2.0' in words_of(page_of(a)), 'the one that begins it too'
     (a/'jobs'/'alpha2-lam0.4'/'outcome.json').unlink()
     assert go_on(a) == go_on(job) == ['nwb sweep runs/a']
     with present(job, AT_WORK): assert go_on(a) == go_on(job) == []
