@@ -176,7 +176,7 @@ def search_command(**asked:Any) -> None:
         result = run(Job(**asked), ranks, shown.say, shown.report)
         if ranks.rank: return
         measured = f", measured {result['measured_us']:.1f}" if result['measured_us'] else ''
-        typer.echo(f"predicted {result['predicted_us']:.1f} µs{measured}, accuracy {result['trained_top1_pct' if result['trained_top1_pct'] is not None else 'top1_pct']:.1f}%, {result['params']:,} parameters")
+        typer.echo(f"predicted {result['predicted_us']:.1f} {result['unit']}{measured}, accuracy {result['trained_top1_pct' if result['trained_top1_pct'] is not None else 'top1_pct']:.1f}%, {result['params']:,} parameters")
         for note in result['notes']: typer.echo(f'note: {note}')
         typer.echo(result['folder'])
 
@@ -249,7 +249,8 @@ EXAMPLES = {
     'latency check': ('nwb latency check robot.sqlite', 'nwb latency check robot.sqlite --networks 100 --seed 1'),
     'latency compare': ('nwb latency compare monday.sqlite tuesday.sqlite', 'nwb latency compare adaptive.sqlite exhaustive.sqlite --worst 10'),
     'latency export': ('nwb latency export robot.sqlite copy.sqlite', 'nwb latency export robot.sqlite blocks.csv', 'nwb latency export robot.sqlite networks.csv --networks'),
-    'latency import': ('nwb latency import robot.sqlite',),
+    'latency import': ('nwb latency import robot.sqlite', 'nwb latency import energy.csv --space prunet-tiny --unit mJ'),
+    'latency template': ('nwb latency template prunet-tiny energy.csv',),
     'train': ('nwb train runs/mine', 'nwb train gpunet-1 --data folder:photos'),
     'evaluate': ('nwb evaluate runs/mine', 'nwb evaluate runs/mine --runtime none --json'),
     'deploy': ('nwb deploy runs/mine --fp16', 'nwb deploy runs/mine --engine --batch 8'),

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BARS', 'latency_app', 'TableFile', 'sparkline', 'series_name', 'values_of', 'table_lines', 'latency_figure',
            'default_file', 'measure_command', 'show_command', 'check_command', 'space_of', 'compare_command',
-           'export_command', 'import_command']
+           'export_command', 'template_command', 'import_command']
 
 # %% ../nbs/52_cli_latency.ipynb #c3
 import csv
@@ -33,18 +33,24 @@ def series_name(key:Any) -> str:
     b = key.block
     return f"{b.kind} {b.c_in}→{b.c_out} k{b.kernel}{f' s{b.stride}'*(b.stride > 1)} {b.act}{' SE'*b.se} @{key.resolution}"
 
-def values_of(table:Any) -> str: return 'µs, calibrated' if table.calibrated else 'µs, as measured'
+def values_of(table:Any) -> str:
+    "What the values of a table are."
+    from nas_workbench.costs.table import GIVEN
+    return f"{table.unit}, {'calibrated' if table.calibrated else 'as given' if table.about.runtime == GIVEN else 'as measured'}"
 
 def table_lines(table:Any) -> Iterator[str]:
     "A latency table for a terminal of 80 columns."
     from nas_workbench.costs.calibrate import report
-    from nas_workbench.costs.table import series
+    from nas_workbench.costs.table import GIVEN, series, stated
     o = table.about
     timed = sum(e.measured for e in table.entries.values())
     yield f"{o.space} at {o.resolution}x{o.resolution} on {o.device}"
-    yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
-    yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
+    if o.runtime == GIVEN: yield f"{len(table.entries)} blocks, each as it was given, in {o.unit}, {o.date[:10]}"
+    else:
+        yield f"{o.runtime} {o.version}, {o.precision}, batch {o.batch}, {o.threads} thread{'s'*(o.threads > 1)}, {o.date[:10]}"
+        yield f"{len(table.entries)} blocks: {timed} timed, {len(table.entries)-timed} interpolated; noise {o.noise:.1%}"
     if o.built: yield f"really built in {o.built}"
+    yield from stated(table)
     if o.running: yield f"{o.preparing:.1f} s of exporting and compiling, {o.running:.1f} s of running"
     if any(n.role == 'held out' for n in table.networks):
         before,after = report(table)
@@ -97,18 +103,18 @@ def measure_command(
     out: Annotated[Path|None, typer.Option(help='The table; by default in runs/shared/tables, where searches and sweeps look, named after what it is for.')] = None,
     runtime: Annotated[str, typer.Option(help='onnxruntime, torch, tensorrt or trtexec.')] = 'onnxruntime',
     device: Annotated[str, typer.Option(help='cpu or cuda.')] = 'cpu',
-    batch: Annotated[int, typer.Option(help='Images at once.')] = 1,
-    threads: Annotated[int, typer.Option(help='Of a CPU; 1 is the steadiest.')] = 1,
+    batch: Annotated[int, typer.Option(min=1, help='Images at once.')] = 1,
+    threads: Annotated[int, typer.Option(min=1, help='Of a CPU; 1 is the steadiest.')] = 1,
     precision: Annotated[str|None, typer.Option(help='fp32, fp16 or bf16; by default fp32 on a CPU and fp16 on a GPU.')] = None,
     resolution: Annotated[int|None, typer.Option(help="Of the image, if not the space's own.")] = None,
     classes: Annotated[int|None, typer.Option(help="Of the classifier, if not the space's own.")] = None,
     exhaustive: Annotated[bool, typer.Option('--exhaustive', help='Time every width; of a table that is there, those that are interpolated.')] = False,
     anew: Annotated[bool, typer.Option('--anew', help='Take nothing from a table that is there; it stays until the new one is whole.')] = False,
     bound: Annotated[float, typer.Option(help='What a width that is not timed is typically off by, at most.')] = .03,
-    noise: Annotated[float, typer.Option(help='Difference between visits above which nothing is stored.')] = .05,
+    noise: Annotated[float, typer.Option(min=0., help='Difference between visits above which nothing is stored.')] = .05,
     seconds: Annotated[float, typer.Option(help='At most, per block and visit.')] = .15,
-    networks: Annotated[int, typer.Option(help='Whole networks to calibrate with; 0 for the plain sum.')] = 40,
-    held_out: Annotated[int, typer.Option(help='Others, to judge the calibration by.')] = 20,
+    networks: Annotated[int, typer.Option(min=0, help='Whole networks to calibrate with, 3 or more; 0 for the plain sum.')] = 40,
+    held_out: Annotated[int, typer.Option(min=0, help='Others, to judge the calibration by.')] = 20,
 ) -> None:
     "Measure every block of SPACE here; interrupted, it goes on."
     from nas_workbench.costs.measure import about_now, measure_table, open_runtime, usual
@@ -191,11 +197,13 @@ def compare_command(
     from nas_workbench.costs.table import compared, read_table, slower_by
     a,b = read_table(file),read_table(other)
     for name,o in (('FILE', a.about), ('OTHER', b.about)): typer.echo(f"{name:<6} {o.space} at {o.resolution}x{o.resolution} on {o.device}, {o.runtime} {o.version}, {o.precision}, {o.date[:10]}")
+    try: a.check(**{k: getattr(b.about, k) for k in ('unit', 'resolution', 'precision', 'batch', 'threads')})
+    except ValueError as e: raise ValueError(f"{file} and {other} are of different kinds and cannot agree: {e}") from None
     rows = compared(a, b)
     typer.echo(f"{'blocks':>6} {'differ by':>10} {'OTHER slower':>13} {'agree':>6}  in FILE, in OTHER")
     for d in rows: typer.echo(f"{d.n:>6} {d.apart:>10.1%} {d.slower:>+13.1%} {d.agree:>6.0%}  {d.what}")
     by = slower_by(a, b)
-    for k in sorted(by, key=lambda k: -abs(by[k]))[:worst]: typer.echo(f"{series_name(k):<34} {f'{k.block.hidden} wide'*(k.block.hidden > 0):>9} {a.entries[k].median:>9.4g} → {b.entries[k].median:.4g} µs {by[k]:>+8.1%}")
+    for k in sorted(by, key=lambda k: -abs(by[k]))[:worst]: typer.echo(f"{series_name(k):<34} {f'{k.block.hidden} wide'*(k.block.hidden > 0):>9} {a.entries[k].median:>9.4g} → {b.entries[k].median:.4g} {a.unit} {by[k]:>+8.1%}")
     if rows[0].apart > limit:
         typer.echo(f"they differ by {rows[0].apart:.1%} in the median, more than {limit:.0%}")
         raise typer.Exit(1)
@@ -219,22 +227,44 @@ def export_command(
             rows.writerow(['sum', 'predicted', 'measured'])
             rows.writerows([f'{v:.2f}' for v in (n.sum, n.predicted, n.measured)] for n in table.networks if n.role == 'held out')
         else:
-            rows.writerow(['key', 'latency_us', 'median_us', 'spread', 'measured', 'error', 'runs'])
+            unit = 'us' if table.unit == 'µs' else table.unit
+            rows.writerow(['key', f'latency_{unit}', f'median_{unit}', 'spread', 'measured', 'error', 'runs'])
             rows.writerows([k, table.latency(k), e.median, e.spread, int(e.measured), e.error, e.runs] for k,e in table.entries.items())
         write_whole(dest, text.getvalue().encode())
     elif dest.suffix == '.sqlite': write_table(table, dest)
     else: raise ValueError(f"{dest} ends in {dest.suffix!r}: use .sqlite for a table, .csv for its entries")
     typer.echo(dest)
 
+def _given(file:Path, name:str|None, unit:str, device:str) -> Any:
+    "The table of somebody's own costs."
+    from nas_workbench.costs.analytic import as_table, read_costs
+    from nas_workbench.space import space
+    if not name: raise ValueError(f"{file} does not say which search space it is for: name it with --space")
+    return as_table(read_costs(file), space(name), unit, device)
+
+@latency_app.command('template')
+def template_command(
+    name: Annotated[str, typer.Argument(metavar='SPACE', help='A preset, or the path of a TOML or JSON file.')],
+    dest: Annotated[Path, typer.Argument(metavar='DEST', help='The CSV.')],
+) -> None:
+    "Write a CSV with a line for each block of SPACE, its cost left open: for energy, say, that you measured yourself. Filled in, it is imported."
+    from nas_workbench.costs.analytic import template
+    from nas_workbench.space import space
+    if dest.exists(): raise ValueError(f"{dest} is there already: name another file, or remove it")
+    typer.echo(template(space(name).latency_keys(), dest))
+
 @latency_app.command('import')
 def import_command(
     file: TableFile,
     out: Annotated[Path|None, typer.Option(help='Where it goes; by default where searches look, named after what it is for.')] = None,
     replace: Annotated[bool, typer.Option('--replace', help='Even if a table for the same is there.')] = False,
+    space: Annotated[str|None, typer.Option(help='For a CSV: the search space whose blocks it holds, a preset or a file.')] = None,
+    unit: Annotated[str, typer.Option(help='For a CSV: of its costs; µs, mJ, …')] = 'µs',
+    device: Annotated[str, typer.Option(help='For a CSV: what they were measured on.')] = 'unknown',
 ) -> None:
-    "Check a table from elsewhere and put it where searches look, or where one says."
+    "Check a table from elsewhere, or costs of your own in a CSV with the columns key and cost, and put it where searches look, or where one says."
     from nas_workbench.costs.table import read_table, write_table
-    table = read_table(file)
+    table = _given(file, space, unit, device) if file.suffix == '.csv' else read_table(file)
     dest = out or default_file(table.about, table.classes)
     if dest.exists() and not replace:
         old = read_table(dest)

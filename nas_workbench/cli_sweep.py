@@ -9,6 +9,7 @@ __all__ = ['sweep_app', 'Folder', 'USUAL', 'run_command', 'status_command', 'job
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,13 @@ def _begin(folder:Path, axes:list[str], file:Path|None, notebook:Path|None, trai
     jobs = [] if there and not given and not file else [{**job, **more} for job in (listed(file, known) if file else [{}]) for more in grid(given if some else {**PAPER, **given})]
     begin(folder, jobs, train, notebook)
 
+def _fits(ways:Mapping[str, Any], beginning:Mapping[str, Any], running:Mapping[str, Any]) -> None:
+    "Raise where options are given of which one would do nothing."
+    asked = [k for k,v in ways.items() if v]
+    if len(asked) > 1: raise ValueError(f"--{asked[0]} and --{asked[1]} are two commands: give one after the other")
+    odd = [k for o in (beginning, running if 'cancel' in asked else {}) for k,v in o.items() if v]
+    if asked and odd: raise ValueError(f"--{odd[0]} does nothing beside --{asked[0]}: leave one of them out")
+
 @sweep_app.command('run', cls=_Itself, hidden=True, epilog='`nwb sweep status FOLDER` tells how it stands.')
 def run_command(
     given: Annotated[list[str]|None, typer.Argument(hidden=True)] = None,
@@ -65,9 +73,10 @@ def run_command(
     from nas_workbench.sweep import NOTEBOOK, added, axis, parameters, read_plan, summary, status, table, write_plan
     words = given or []
     folder,rest = (Path(words[0]), words[1:]) if words and '=' not in words[0] else (USUAL, words)
+    _fits(dict(cancel=cancel, add=add, retry=retry), dict(list=list_, notebook=notebook, train=train), dict(engine=engine != 'local', address=address, jobs=jobs))
     if cancel:
-        for name in engines.cancel(folder, rest): typer.echo(f'{name}: cancelled')
-        return
+        called_off = engines.cancel(folder, rest)
+        return typer.echo('\n'.join(f'{o}: cancelled' for o in called_off) or f'{folder}: nothing is left to cancel, {summary(status(folder))}')
     engines.check_engine(engine, address)
     if rest and (add or retry): raise ValueError(f"{rest[0]!r} begins a sweep, and {'--add' if add else '--retry'} goes on with one: leave one of them out")
     if not add and not retry: _begin(folder, rest, list_, notebook, train)
@@ -98,9 +107,9 @@ def _line(text:str) -> None: typer.echo(f'\r\033[K{text[:shutil.get_terminal_siz
 @sweep_app.command('status')
 def status_command(folder:Folder = USUAL) -> None:
     "Tell how a sweep stands, from its files."
-    from nas_workbench.sweep import lost, status, summary, sweep_timing, table, under_way
-    now,took,wrong = status(folder),sweep_timing(folder),lost(folder)
-    for line in (*table(now), '', *wrong, *filter(None, [under_way(folder, now)]), summary(now), *([took.words()] if took else [])): typer.echo(line)
+    from nas_workbench.sweep import lost, onward, status, summary, sweep_timing, table, under_way
+    now,took,wrong,again = status(folder),sweep_timing(folder),lost(folder),onward(folder, folder)
+    for line in (*table(now), '', *wrong, *filter(None, [under_way(folder, now)]), summary(now), *([f'`{again}` goes on with it'] if again else []), *([took.words()] if took else [])): typer.echo(line)
     if wrong or any(o.state in ('failed', 'cancelled') for o in now): raise typer.Exit(1)
 
 @sweep_app.command('job')

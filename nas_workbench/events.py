@@ -6,11 +6,11 @@
 __all__ = ['Emit', 'KINDS', 'Event', 'Started', 'Resumed', 'WarmupReused', 'Trained', 'Masks', 'Epoch', 'Cost', 'Removed',
            'SkipInserted', 'Changed', 'Paused', 'Continued', 'Saved', 'Warned', 'Finished', 'Failed', 'TrainingStarted',
            'TrainingResumed', 'TrainingEpoch', 'TrainingFinished', 'DetectionEpoch', 'DetectionFinished', 'to_line',
-           'from_line']
+           'from_line', 'cost_in']
 
 # %% ../nbs/03_events.ipynb #c3
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from math import isfinite
 from typing import Any, Callable
 
@@ -26,6 +26,7 @@ class Started(Event):
     config: dict[str, Any]
     space: dict[str, Any]
     versions: dict[str, str]
+    unit: str = 'µs'    # Of its costs
 
 @dataclass(frozen=True)
 class Resumed(Event):
@@ -134,7 +135,8 @@ class Finished(Event):
     epoch: int
     reason: str                 # 'done' or 'stopped'
     architecture: str           # As JSON
-    lat: float                  # Of that network by the same costs, microseconds
+    lat: float                  # Of that network by the same costs
+    unit: str = 'µs'            # Of its cost
 
 @dataclass(frozen=True)
 class Failed(Event):
@@ -215,7 +217,12 @@ def from_line(line:str) -> Event:
     except json.JSONDecodeError as e: raise ValueError(f"not a line of a record ({e.msg} at column {e.colno}): {line[:60]!r}") from None
     kind = KINDS.get(d.pop('event', None)) if isinstance(d, dict) else None
     if kind is None: raise ValueError(f"the line {line[:60]!r} names no event that this version knows: it was written by a newer one, or it is no record")
-    names = {f.name for f in fields(kind)}
-    if set(d) != names: raise ValueError(f"{kind.__name__} has the fields {', '.join(sorted(d))}: this version expects {', '.join(sorted(names))}")
+    names,needed = {f.name for f in fields(kind)},{f.name for f in fields(kind) if f.default is MISSING}
+    if needed <= set(d) and set(d) - names: raise ValueError(f"{kind.__name__} has {', '.join(sorted(set(d) - names))}, which this version does not know: it was written by a newer one")
+    if not needed <= set(d) <= names: raise ValueError(f"{kind.__name__} has the fields {', '.join(sorted(d))}: this version expects {', '.join(sorted(names))}")
     found:Any = kind  # each kind has fields of its own
     return found(**{k: v if isinstance(v, dict) else _frozen(v) for k,v in d.items()})
+
+def cost_in(unit:str) -> str:
+    "What a search pays for, in a word."
+    return 'latency' if unit in ('µs', 'ms', 's') else 'cost'

@@ -14,7 +14,7 @@ from typing import Any
 
 from .extras import need
 from .parameters import HELP, KNOWN, SETTINGS, Job
-from .runs import arguments, new_folder
+from .runs import arguments, has_begun, new_folder
 from .search.config import preset
 from .space import space
 
@@ -78,4 +78,6 @@ class Form(W.VBox):
         s,recipe = space(job.space),job.config()
         recipe.check(s)
         if job.table and not Path(job.table).is_file(): raise ValueError(f"there is no latency table {job.table!r}: measure one with `nwb latency measure {s.name}`, or leave table empty")
-        return said, Path(job.out_dir) if job.out_dir else new_folder(self.runs, s.name, recipe)
+        folder = Path(job.out_dir) if job.out_dir else new_folder(self.runs, s.name, recipe)
+        if has_begun(folder): raise ValueError(f"{folder} holds a run already: leave run folder empty or name another; to go on with that one mark it under All runs and press Open")
+        return said, folder

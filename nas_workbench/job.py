@@ -13,6 +13,7 @@ import ast
 import json
 import platform
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -32,7 +33,7 @@ from .costs.measure import about_now, measure_table, open_runtime, reopen, time_
 from .costs.table import TABLES, LatencyTable, file_name, read_table, write_table
 from .data import DataSource, dataset
 from .deploy import Overflow, deploy
-from .events import Cost, Emit, Epoch, Event, Finished, TrainingEpoch, TrainingFinished, Warned
+from .events import Cost, Emit, Epoch, Event, Finished, TrainingEpoch, TrainingFinished, Warned, cost_in
 from .extras import MissingExtra, UnknownName, meant
 from .files import write_whole
 from .loop import Callback, Loop, Reporting
@@ -91,8 +92,11 @@ def job_from(
 @dataclass(frozen=True)
 class WholeTail:
     "The costs of a space that is searched on some of its classes."
-    costs: Any              # Anything with `latency(key)`, microseconds
+    costs: Any              # Anything with `latency(key)`
     space: SearchSpace      # With all classes
+
+    @property
+    def unit(self) -> str: return getattr(self.costs, 'unit', 'µs')
 
     def latency(self, key:Key) -> float: return self.costs.latency(replace(key, block=self.space.tail) if key.block.kind == 'tail' else key)
 
@@ -203,12 +207,17 @@ def _elsewhere(ready:Ready) -> LatencyTable|None:
     "The table of this device that runs beside a sweep share, or that `nwb latency measure` left here, if it fits."
     about = about_now(ready.space, ready.runtime)
     for home in ([ready.sweep.parent/'shared'/'tables'] if ready.sweep else []) + [TABLES]:
+        file = home/file_name(about, ready.space.classes)
+        if not file.exists(): continue
+        try: table = read_table(file)
+        except (ValueError, OSError) as e:
+            warnings.warn(f"{e}; until then this job measures for itself")
+            continue
         try:
-            table = read_table(home/file_name(about, ready.space.classes))
             table.check(device=about.device, runtime=about.runtime, version=about.version)
             table.require(ready.space.latency_keys())
             return table
-        except (ValueError, LookupError, OSError): continue
+        except (ValueError, LookupError): continue
     return None
 
 def _named(job:Job, space:SearchSpace) -> LatencyTable:
@@ -273,7 +282,7 @@ def working(
 
 class Lines:
     "An `emit` that passes events on and says a line per epoch."
-    def __init__(self, epochs:int, emit:Emit, say:Callable[[str], None]=print): self.epochs,self.emit,self.say = epochs,emit,say
+    def __init__(self, epochs:int, emit:Emit, say:Callable[[str], None]=print, unit:str='µs'): self.epochs,self.emit,self.say,self.unit = epochs,emit,say,unit
 
     def left(self, epoch:int, seconds:float) -> str: return f'at most {duration(seconds*(self.epochs-epoch))} left'  # epochs of a search get cheaper
 
@@ -283,7 +292,7 @@ class Lines:
         elif isinstance(event, Warned): self.say(f'note: {event.text}')
         elif isinstance(event, Cost):
             o = self.now
-            self.say(f'epoch {o.epoch:3}/{self.epochs} {o.phase:6}  CE {o.ce:.3f}  LAT {o.lat:7.1f} µs  accuracy {o.top1:5.1f}%  {sum(len(b) for b in o.blocks):3} blocks  '
+            self.say(f'epoch {o.epoch:3}/{self.epochs} {o.phase:6}  CE {o.ce:.3f}  LAT {o.lat:7.1f} {self.unit}  accuracy {o.top1:5.1f}%  {sum(len(b) for b in o.blocks):3} blocks  '
                      f'{event.weights_ms:6.1f} ms a step  {self.left(o.epoch, event.seconds)}')
         elif isinstance(event, TrainingEpoch):
             averaged = f'  averaged {event.top1_ema:5.1f}%' if event.top1_ema is not None else ''
@@ -304,9 +313,9 @@ def _is_over(folder:Path, end:type[Finished]|type[TrainingFinished], checkpoints
     if not names(checkpoints): raise ValueError(f"what {folder} did is done but its checkpoints are gone: begin again in another out_dir")
     return True
 
-def _finish(run:Resumable, epochs:int, over:bool, work:Work) -> Any:
+def _finish(run:Resumable, epochs:int, over:bool, work:Work, unit:str='µs') -> Any:
     "To the end; of one that is over what it ended with, and nothing is recorded."
-    if not over: run.emit,run.control = Lines(epochs, work.emit, work.say),work.control
+    if not over: run.emit,run.control = Lines(epochs, work.emit, work.say, unit),work.control
     run.callbacks = _steps(run, work.report)
     return run.run()
 
@@ -316,7 +325,7 @@ def find(ready:Ready, table:LatencyTable, work:Work) -> Found:
     over = work.ranks.first(lambda: _is_over(ready.folder, Finished, checkpoints))
     s = Search(ready.config, ready.searched, ready.part, WholeTail(table, ready.space), checkpoints, warmups=ready.shared/'warmups', device=ready.job.device,
                num_workers=ready.job.workers, prefetch=ready.job.prefetch, room_mb=ROOM_MB)
-    return _finish(s, ready.config.epochs, over, work)
+    return _finish(s, ready.config.epochs, over, work, table.unit)
 
 # %% ../nbs/40_job.ipynb #c23
 def _inherited(ready:Ready, found:Found) -> dict[str, torch.Tensor]:
@@ -348,7 +357,7 @@ def latency_of(
 
 def timed(ready:Ready, table:LatencyTable, a:Architecture, now:bool=False) -> tuple[float|None, list[str]]:
     "Measure a network as the blocks of the table were measured; in a sweep only when that says `now`."
-    if ready.sweep and not now: return None, []
+    if (ready.sweep and not now) or table.unit != 'µs': return None, []  # what somebody gave in another unit is no time
     try: runtime = reopen(table.about)
     except (ValueError, MissingExtra) as e: return None, [f"its latency was not measured: {e}"]
     return latency_of(a, runtime)
@@ -382,7 +391,7 @@ def write_result(folder:Path, result:dict[str, Any]) -> dict[str, Any]:
 
 def by_table(table:LatencyTable, a:Architecture) -> dict[str, Any]:
     "What a table says of a network, for `result.json`."
-    return dict(predicted_us=a.latency(table), sum_us=a.latency(table.raw()), device=table.about.device, runtime=f'{table.about.runtime} {table.about.version}')
+    return dict(predicted_us=a.latency(table), sum_us=a.latency(table.raw()), unit=table.unit, device=table.about.device, runtime=f'{table.about.runtime} {table.about.version}'.strip())
 
 def keep(ready:Ready, found:Found, trained:Trained|None, table:LatencyTable) -> dict[str, Any]:
     "Write what was found; the figures of `result.json`."
@@ -408,7 +417,7 @@ def run(
     "The whole job."
     ready = prepare(job, ranks)
     with working(ready, ranks, say, report_to) as work:
-        table = table_for(ready, ranks, work.report)
+        table = table_for(ready, ranks, work.report, say=work.say)
         found = find(ready, table, work)
         trained = train(ready, found, work)
         def finish() -> dict[str, Any]:
@@ -439,7 +448,8 @@ def about_result(
 ) -> str:
     "What was found, in figures."
     real,guess,top1 = result['measured_us'],result['predicted_us'],result['trained_top1_pct']
-    rows = [('latency', f'{guess:.1f} µs predicted, ' + (f'{real:.1f} µs measured ({guess/real-1:+.1%})' if real else 'not measured')),
+    unit = result.get('unit', 'µs')
+    rows = [(cost_in(unit), f'{guess:.1f} {unit} predicted, ' + (f'{real:.1f} µs measured ({guess/real-1:+.1%})' if real else 'not measured')),
             ('accuracy', f"{result['top1_pct']:.2f}% with the weights of the search" if top1 is None else f"{top1:.2f}% trained, {result['top1_pct']:.2f}% with the weights of the search"),
             ('size', f"{result['params']:,} parameters, {result['macs']:,} multiply-accumulates"), *(('note', o) for o in result['notes'])]
     return _table(('', ''), rows)
@@ -468,7 +478,7 @@ def warm_up(ready:Ready, table:LatencyTable, say:Callable[[str], None]=print) ->
     s.folder,s.callbacks = folder/'checkpoints',(_Until(s),)
     with at_work(folder) as s.control, Recorder(folder) as emit:
         if any(epoch_of(o) > warmup for o in names(s.folder)): shutil.rmtree(s.folder)  # it was over, and killed or steered before anybody could share it
-        s.emit = Lines(warmup, emit, say)
+        s.emit = Lines(warmup, emit, say, table.unit)
         s.run()
     if not there.exists(): raise ValueError(f"the warm-up in {folder} was stopped or changed by hand, so nobody can share it: start again")
     shutil.rmtree(s.folder)

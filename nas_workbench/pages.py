@@ -75,9 +75,9 @@ def short(n:float) -> str:
     "A count with three digits and a unit."
     return next(f'{n/k:.3g}{unit}' for k,unit in ((1e9, ' G'), (1e6, ' M'), (1e3, ' k'), (1, '')) if n >= k or k == 1)
 
-def us(lat:float) -> str:
-    "A latency, in µs or ms."
-    return f'{lat:.4g} µs' if lat < 10_000 else f'{lat/1000:.4g} ms'
+def us(lat:float, unit:str='µs') -> str:
+    "A latency, in µs or ms; a cost in another unit as it is."
+    return f'{lat/1000:.4g} ms' if unit == 'µs' and lat >= 10_000 else f'{lat:.4g} {unit}'
 
 # %% ../nbs/25_pages.ipynb #c15
 def _head(*names:str) -> list[dict[str, Any]]: return [dict(name=o.removeprefix('#'), number=o.startswith('#')) for o in names]

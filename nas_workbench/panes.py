@@ -8,7 +8,8 @@ __all__ = ['VIEWS', 'View', 'Fit', 'Views', 'Errand', 'Runs']
 # %% ../nbs/22_panes.ipynb #c3
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class View:
 
 def _front(records:Sequence[Record]) -> go.Figure:
     found = [point(o) for o in records if o.finished]
-    return fig_pareto(found, title='Networks that were found') if found else fig_words('no run that is shown has found a network yet')
+    return fig_pareto(found, unit=records[0].unit, title='Networks that were found') if found else fig_words('no run that is shown has found a network yet')
 
 VIEWS = (View('Blocks', fig_probabilities, True), View('Widths', fig_masks, True), View('Learning', fig_losses), View('Cost', fig_cost), View('Undecided', fig_entropy), View('Training', fig_training),
          View('Runs', fig_runs, runs=True), View('Front', _front, runs=True))
@@ -52,9 +53,10 @@ class Fit(anywidget.AnyWidget):
 
 class Views(W.VBox):
     "The architecture, and a figure beside it."
-    def __init__(self, picked:Callable[[str], None]=lambda name: None):
+    def __init__(self, picked:Callable[[Path], None]=lambda folder: None):
         self.record,self.picked = Record(()),picked
-        self.others:tuple[Record, ...] = ()
+        self.folder = Path()  # Of the record
+        self.others:dict[Path, Record] = {}
         self.which = W.ToggleButtons(options=[o.name for o in VIEWS], tooltips=['' for _ in VIEWS])
         self.layer = W.Dropdown(options=[('all layers', -1)], tooltip='One layer from close by')
         self.figure = Figure(fig_words('nothing has happened yet'))
@@ -79,13 +81,15 @@ class Views(W.VBox):
                 self.scrubber.observe(self._clicked, 'layer')
                 self.left.children = [self.scrubber]
             else: self.scrubber.update(record)
-        elif record.training_config: self.which.value = 'Training'
+        else:
+            self.left.children,self.scrubber = (),None  # what stands there is another run's
+            if record.training_config: self.which.value = 'Training'
         self.draw()
 
-    def beside(self, others:Sequence[Record]) -> None:
-        "Show these runs with it: over each other, and the first in the architecture's outline."
-        self.others = tuple(others)
-        if self.scrubber is not None: self.scrubber.compare(next(iter(others), None))
+    def beside(self, others:Mapping[Path, Record]) -> None:
+        "Show these runs with it, by their folders: over each other, and the first in the architecture's outline."
+        self.others = dict(others)
+        if self.scrubber is not None: self.scrubber.compare(next(iter(others.values()), None))
         self.draw()
 
     def _clicked(self, change:Any) -> None:
@@ -95,13 +99,16 @@ class Views(W.VBox):
         "The chosen figure of the record as it is."
         view,r = self.view,self.record
         self.layer.layout.visibility = 'visible' if view.layers else 'hidden'
-        one,shown = None if self.layer.value in (None, -1) else self.layer.value,[o for o in (r, *self.others) if o.begun]
-        try: fig = fig_words('nothing has happened yet') if not (shown if view.runs else r.begun or (view.name == 'Training' and r.training_config)) else view.draw(shown) if view.runs else view.draw(r, *([one] if view.layers else ()))
+        one,shown = None if self.layer.value in (None, -1) else self.layer.value,{k: o for k,o in {self.folder: r, **self.others}.items() if o.begun}
+        training = view.name == 'Training'
+        there,not_yet = shown if view.runs else r.training_config if training else r.begun,'the network of this run has not been trained' if training and r.begun else 'nothing has happened yet'
+        try: fig = fig_words(not_yet) if not there else view.draw([*shown.values()]) if view.runs else view.draw(r, *([one] if view.layers else ()))
         except ValueError as e: fig = fig_words(str(e))
         self.figure.become(fig)
+        found = [k for k,o in shown.items() if o.finished]
         clicked:Any = self.figure.data if view.runs else ()
         for o in clicked:
-            if o.name == 'found': o.on_click(lambda trace, at, _: self.picked(trace.text[at.point_inds[0]]) if at.point_inds else None)
+            if o.name == 'found': o.on_click(lambda _, at, __: self.picked(found[at.point_inds[0]]) if at.point_inds else None)
 
 # %% ../nbs/22_panes.ipynb #c11
 class Errand:
@@ -121,10 +128,11 @@ class Errand:
 
 class Runs(W.VBox):
     "The runs of a folder: one to work with, several to see at once."
-    def __init__(self, home:Path, shown:Callable[[Sequence[Record]], None], does:Callable[[str, Path], None]):
+    def __init__(self, home:Path, shown:Callable[[Mapping[Path, Record]], None], does:Callable[[str, Path], None]):
         self.home = home
         self.read:dict[Path, Following] = {}
         self.folders:dict[str, str] = {}
+        self.names:dict[str, str] = {}
         self.list = W.SelectMultiple(rows=7, tooltip='Runs to draw over each other; hold Ctrl to mark several').add_class('nwb-runs')
         self.buttons = {k: W.Button(description=k, icon=icon, tooltip=tip) for k,(icon,tip) in {
             'Open': ('folder-open-o', 'Show this run'), 'Pin': ('thumb-tack', 'Mark it as worth coming back to; again to undo'), 'Train': ('graduation-cap', 'Train the network that it found, from scratch'),
@@ -138,10 +146,14 @@ class Runs(W.VBox):
 
     def fill(self) -> None:
         "List the runs as they are now."
+        here = runs_in(self.home)
+        several = Counter(map(called, here))
+        self.names = {str(o): called(o) + f' ({o.name})'*(several[called(o)] > 1) for o in here}
         def label(o:Path) -> str:
-            said = notes(o)
-            return '★ '*said.pinned + called(o) + ''.join(f' #{t}' for t in said.tags)
-        self.folders = {str(o): label(o) for o in runs_in(self.home)}
+            try: said = notes(o)
+            except ValueError: return f'{o.name} (its notes cannot be read)'
+            return '★ '*said.pinned + self.names[str(o)] + ''.join(f' #{t}' for t in said.tags)
+        self.folders = {str(o): label(o) for o in here}
         options = [(v, k) for k,v in self.folders.items()]
         if [*self.list.options] != options:
             marked = [o for o in self.list.value if o in self.folders]
@@ -152,16 +164,15 @@ class Runs(W.VBox):
         "The first that is marked."
         return Path(self.list.value[0]) if self.list.value else None
 
-    def pick(self, name:str) -> None:
-        "Mark the run of this name."
-        self.list.value = [k for k in self.folders if called(k) == name] or self.list.value
+    def pick(self, folder:Path) -> None:
+        "Mark the run of this folder."
+        self.list.value = [k for k in self.folders if Path(k).resolve() == folder.resolve()] or self.list.value
 
-    def records(self) -> list[Record]:
+    def records(self) -> dict[Path, Record]:
         "What happened in those that are marked; what was read is kept until it changes."
-        found = []
+        found = {}
         for o in map(Path, self.list.value):
             f = self.read.setdefault(o, Following(o))
-            f.name = called(o)
             f.news()
-            if f.record.begun: found.append(replace(f.record, name=f.name))
+            if f.record.begun: found[o] = replace(f.record, name=self.names[str(o)])
         return found

@@ -14,6 +14,7 @@ import base64
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,8 @@ from typing import Any
 from urllib.parse import quote
 
 from .arch import Architecture
-from .events import Failed, Resumed, Saved, Started, TrainingStarted
+from .control import WORK, who
+from .events import Failed, Resumed, Saved, Started, TrainingStarted, cost_in
 from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, times, us
 from .progress import duration
@@ -31,6 +33,7 @@ from .search.config import PRESETS
 from .scrubber import film
 from .space import SearchSpace
 from .story import signs, sketch, words
+from .sweep import onward, read_plan
 from .gallery import Point, Timed, fig_measured, fig_network, fig_pareto
 from .views import draw_layer, fig_cost, fig_detection, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_training
 from .zoo import TABLE2
@@ -51,7 +54,8 @@ class Run:
     files: tuple[str, ...]              # What lies in the folder; folders end in /
     failures: tuple[str, ...] = ()      # A sentence each
     told: str = ''                      # Its state, where a sweep knows better
-    path: str = ''                      # Of the folder, as one names it beside `nbs`: runs/NAME
+    place: Path|None = None             # The folder
+    notebook: str = ''                  # What its sweep executes in place of nbs/search.ipynb
     picture: bytes = b''                # A JPEG of what a detector finds
 
     @property
@@ -62,6 +66,11 @@ class Run:
 
     @property
     def state(self) -> str: return self.told or ('failed' if self.failures else self.record.state)
+
+    @property
+    def unit(self) -> str:
+        "Of its costs."
+        return self.result.get('unit') or self.record.unit
 
     @property
     def begun(self) -> bool: return bool(self.record.all(Started))
@@ -86,6 +95,12 @@ class Run:
 
 def is_run(folder:str|Path) -> bool: return any((Path(folder)/o).exists() for o in ('config.json', 'events.jsonl'))
 
+def _sweep_of(folder:Path) -> Path|None:
+    "The sweep that a run is a job of; None where it is none, or where nobody can read it."
+    sweep = folder.resolve().parent.parent
+    with suppress(ValueError): return sweep if read_plan(sweep) else None
+    return None
+
 def load_run(folder:str|Path) -> Run:
     "Read a run folder."
     folder = Path(folder)
@@ -102,8 +117,9 @@ def load_run(folder:str|Path) -> Run:
     a = tried(lambda: Architecture.from_json(found), None) if found else record.found
     failures += [o.reason for o in record.all(Failed)[-1:] if record.state == 'failed']
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
+    plan = read_plan(o) if (o := _sweep_of(folder)) else None
     picture = (folder/'found.jpg').read_bytes() if (folder/'found.jpg').exists() else b''
-    return Run(folder.resolve().name, tried(lambda: parsed('config.json'), {}), record, tried(lambda: parsed('result.json'), {}), a, tuple(files), tuple(failures), path='/'.join(folder.resolve().parts[-2:]), picture=picture)
+    return Run(folder.resolve().name, tried(lambda: parsed('config.json'), {}), record, tried(lambda: parsed('result.json'), {}), a, tuple(files), tuple(failures), place=folder, notebook=plan.notebook if plan else '', picture=picture)
 
 # %% ../nbs/25_run_page.ipynb #c9
 STATES = {'done': 'done', 'stopped': 'stopped early', 'failed': 'failed', 'paused': 'paused', 'unfinished': 'unfinished', 'training': 'in training', 'empty': 'not begun', 'waiting': 'waiting', 'running': 'running', 'cancelled': 'cancelled'}
@@ -137,22 +153,25 @@ def commands(
     job:Mapping[str, Any],
     kind:str='search',                   # Or training, or detection
     recipe:Mapping[str, Any]={},         # Of a detection
+    notebook:str='',                     # Another than nbs/search.ipynb, which no command stands for
 ) -> list[tuple[str, str]]:
     "About and text of each command that repeats a job."
     if kind == 'training': return [('As a command', shlex.join(['nwb', 'train', str(job.get('source', '')), *arguments({k: v for k,v in job.items() if k != 'source'})]))]
     if kind == 'detection':
         told = {'warmup' if k == 'warmup_epochs' else k: recipe[k] for k in ('epochs', 'batch_size', 'lr', 'warmup_epochs', 'resolution', 'seed') if k in recipe}
         return [('As a command', shlex.join(['nwb', 'detect', str(job.get('network', '')), str(job.get('data', '')), 'FOLDER', *arguments({k: v for k,v in job.items() if k not in ('network', 'data')} | told)]))]
-    return [('As a notebook', ' '.join(['papermill nbs/search.ipynb out.ipynb', *(_papermill(k, v) for k,v in job.items())])),
-            ('As a command', shlex.join(['nwb', 'search', *arguments(job)]))]
+    found = [('As a notebook', ' '.join([f"papermill {shlex.quote(notebook or 'nbs/search.ipynb')} out.ipynb", *(_papermill(k, v) for k,v in job.items())]))]
+    return found if notebook else [*found, ('As a command', shlex.join(['nwb', 'search', *arguments(job)]))]
 
 # %% ../nbs/25_run_page.ipynb #c14
 def go_on(run:Run) -> list[tuple[str, str]]:
-    "About and text of the command that goes on with a run; empty where nothing is left to do."
-    if run.state in ('done', 'stopped') or run.told or run.kind == 'detection' or not run.job: return []
+    "About and text of the command that goes on with a run; empty where nothing is left to do, and where somebody is at it."
+    if run.state in ('done', 'stopped') or run.told or run.kind == 'detection' or not run.job or not run.place: return []
+    if sweep := _sweep_of(run.place): return [('To go on with its sweep', o) for o in [onward(sweep)] if o]
+    if who(run.place, WORK).state == 'alive': return []
     job = {k: v for k,v in run.job.items() if k not in ('source', 'out_dir', 'resume')}
     what = ['nwb', 'train', str(run.job.get('source', ''))] if run.kind == 'training' else ['nwb', 'search']
-    return [('To go on with it', shlex.join([*what, *arguments(job), '--out-dir', run.path, '--resume']))]
+    return [('To go on with it', shlex.join([*what, *arguments(job), '--out-dir', '/'.join(run.place.resolve().parts[-2:]), '--resume']))]
 
 # %% ../nbs/25_run_page.ipynb #c17
 EPOCHS = ('epoch', 'phase', 'threshold', 'ce', 'lat', 'loss', 'top1', 'top1_mixture', 'params', 'entropy')
@@ -180,8 +199,8 @@ def cards(run:Run, costs:bool=True) -> list[dict[str, str]]:
     "The figures that one looks for first."
     r,o,found = run.record,run.result,[]
     lat,real,a = predicted(run),run.result.get('measured_us') if costs else None,run.architecture
-    if real: found.append(card('Latency', us(real), 'measured' + (f'; {us(lat)} predicted, {lat/real-1:+.1%}' if lat is not None else '')))
-    elif lat is not None: found.append(card('Latency', us(lat), 'predicted'))
+    if real: found.append(card('Latency', us(real), 'measured' + (f'; {us(lat, run.unit)} predicted, {lat/real-1:+.1%}' if lat is not None else '')))
+    elif lat is not None: found.append(card(cost_in(run.unit).capitalize(), us(lat, run.unit), 'predicted'))
     if r.detector:
         ap75 = f'AP75 {r.detector.ap75:.4g}%'
         found += [card('AP', f'{r.detector.ap:.4g}%', 'mean over IoU 0.5 … 0.95'), card('AP50', f'{r.detector.ap50:.4g}%', ap75)]
@@ -213,7 +232,7 @@ def lead(run:Run) -> Markup:
     where = Markup(' on {}').format(device) if device else ''
     if a and lat is not None:
         right = Markup(' that is right in <b>{:.4g}%</b>').format(best) + (f' of {data}' if data else '') if best is not None else ''
-        what += Markup('the search chose one of <b>{}</b>{}').format(us(lat), where) + right + '.'
+        what += Markup('the search chose one of <b>{}</b>{}').format(us(lat, run.unit), where) + right + '.'
     elif run.record.epochs: what += f"nothing is chosen yet: {run.record.epochs[-1].epoch} of {run.recipe.get('epochs', '?')} epochs are over."
     else: what += 'nothing is chosen: not one epoch is over.'
     return what
@@ -237,7 +256,7 @@ def brief(run:Run) -> str:
     "The run in a few words."
     lat,best,a,last = predicted(run),top1(run),run.architecture,run.record.epochs[-1:]
     if not a: return '; '.join(run.failures) or (f"epoch {last[0].epoch} of {run.recipe.get('epochs', '?')}" if last else '')
-    return ' · '.join(filter(None, (us(lat) if lat is not None else '', f'{best:.4g}%' if best is not None else '', f'{short(a.params())} parameters')))
+    return ' · '.join(filter(None, (us(lat, run.unit) if lat is not None else '', f'{best:.4g}%' if best is not None else '', f'{short(a.params())} parameters')))
 
 def network_layers(a:Architecture) -> dict[str, Any]:
     "A table with a line per layer."
@@ -331,14 +350,14 @@ def contest(
     points = [Point(o.name, l, top1(o), sketch(o.architecture)) for o,l in zip(trained, lat)]  # type: ignore[arg-type]
     how = 'after training from scratch' if any(map(is_trained, trained)) else 'with the weights of the search'
     left = f' {len(found) - len(trained)} more were not trained.' if len(found) > len(trained) else ''
-    return trained, points, f"{'Measured' if real else 'Predicted'} latency; accuracy {how}.{left}"
+    return trained, points, f"{'Measured' if real else 'Predicted'} {cost_in(runs[0].unit) if runs else 'latency'}; accuracy {how}.{left}"
 
 def is_trained(run:Run) -> bool: return run.result.get('trained_top1_pct') is not None or run.record.trained is not None
 
 def neighbours(folder:Path) -> list[Run]:
     "Finished runs beside a run, of the same data on the same device; none in a sweep, whose own page compares them."
     here = load_run(folder)
-    if (folder.resolve().parent.parent/'sweep.json').exists() or not device(here): return []
+    if _sweep_of(folder) or not device(here): return []
     others = [load_run(o.parent) for o in sorted(folder.resolve().parent.glob('*/result.json')) if o.parent != folder.resolve()]
     return [o for o in others if device(o) == device(here) and o.job.get('data') == here.job.get('data')]
 
@@ -346,7 +365,7 @@ def front_panels(runs:Sequence[Run], name:str, title:str, costs:bool=True) -> li
     "Accuracy against latency, and predicted against measured latency."
     reference = next((published(o) for o in runs if published(o)), [])
     _,points,note = contest(runs, costs)
-    found = [Panel(name, (fig_pareto(points, reference, title=title),), note=note)]
+    found = [Panel(name, (fig_pareto(points, reference, runs[0].unit if runs else 'µs', title=title),), note=note)]
     timed = [Timed(o.name, predicted(o), o.result['measured_us']) for o in runs if o.result.get('measured_us') and predicted(o) is not None] if costs else []  # type: ignore[arg-type]
     return found + [Panel(f'{name}-measured', (fig_measured(timed),), note='Near the line a prediction is right; above it the device is faster than predicted.')]*bool(timed)
 
@@ -372,7 +391,8 @@ def describe_run(run:Run, costs:bool=True, at:str='') -> dict[str, Any]:
                 state=run.state, said=STATES[run.state], lead=lead(run), brief=brief(run), failures=run.failures, cards=cards(run, costs), found=found, downloads=downloads, panels=search_panels(r, costs),
                 film=bool(r.epochs), warm='The grey part is the warm-up, in which only weights are trained.' if run.recipe.get('warmup') else '', warnings=warnings(r), story=story(r), training=training,
                 go_on=go_on(run),
-                repeat='The same parameters, seed and versions on the same device give the same network; only times differ.', commands=commands(run.job, run.kind, run.training_recipe) if run.job else [], facts=facts(run, costs),
+                repeat='The same parameters, seed and versions on the same device give the same network; only times differ.', commands=commands(run.job, run.kind, run.training_recipe, run.notebook) if run.job else [],
+                facts=facts(run, costs),
                 space=space_facts(s) if s else None, files=files_table(run.files, at))
 
 def packed(d:Mapping[str, Any], record:Record, more:Iterable[Panel]=()) -> str:

@@ -35,7 +35,7 @@ def film(record:Recorded) -> dict[str, Any]:
     told:list[Any] = [*r.removals, *r.insertions, *r.warnings]
     def row(name:str, digits:int) -> list: return [None, *(None if (v := getattr(o, name)) is None else round(v, digits) for o in r.epochs)]
     rows = [dict(stage=o.stage, c_in=o.choices[0].block.c_in, hidden=o.choices[0].block.hidden > 0) for o in r.space.layers]
-    return dict(name=r.name, columns=names, rows=rows, most=max((c.block.hidden or c.block.c_in)/c.block.c_in for o in r.space.layers for c in o.choices),
+    return dict(name=r.name, unit=r.unit, columns=names, rows=rows, most=max((c.block.hidden or c.block.c_in)/c.block.c_in for o in r.space.layers for c in o.choices),
                 warmup=int(r.config.get('warmup', 0)), total=max(int(r.config.get('epochs', 1)), *epochs), epochs=epochs, changes=changes, lost=lost,
                 lat=row('lat', 2), top1=row('top1', 2), params=row('params', 0), threshold=row('threshold', 4), words=[[o.epoch, words(o).partition(': ')[2]] for o in told])
 

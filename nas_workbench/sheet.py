@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['INK', 'FAINT', 'GRID', 'BLUE', 'ORANGE', 'GREEN', 'PINK', 'SKY', 'RED', 'COLOURS', 'HOUSE', 'Sheet', 'Drawing',
-           'describe', 'fig_words', 'rounded', 'planned', 'figures_anywhere']
+           'describe', 'fig_words', 'rounded', 'planned', 'within', 'figures_anywhere']
 
 # %% ../nbs/21_sheet.ipynb #c3
 import re
@@ -74,7 +74,7 @@ class Sheet:
         across = [dict(xref=k.replace('axis', ''), yref=k.replace('xaxis', 'y') + ' domain', y0=0, y1=1) for k in self.layout if k[0] == 'x']
         if warm: self.shapes += [dict(type='rect', x0=0, x1=warm, fillcolor='rgba(128,128,128,.10)', line=dict(width=0), layer='below') | o for o in across]
         for x,_ in when: self.shapes += [dict(type='line', x0=x, x1=x, line=dict(color=FAINT, width=1, dash='dot')) | o for o in across]
-        for x,text in [(warm/2, 'warm-up')]*bool(warm) + when*(len(when) <= 4):
+        for x,text in [(min(warm, planned(r))/2, 'warm-up')]*bool(warm) + when*(len(when) <= 4):
             self.annotations.append(dict(x=x, y=1, yref='paper', yanchor='bottom', xanchor='center', text=text, showarrow=False, font=dict(size=10)))
         return self.axes('x', range=[0, planned(r)*1.01])
 
@@ -111,8 +111,15 @@ def rounded(o:Iterable[float|None]) -> list[float|None]:
     return [None if v is None else float(f'{v:.4g}') for v in o]
 
 def planned(r:Recorded) -> int:
-    "Epochs from end to end: those planned, so that the axis stands still while a search runs."
-    return max([int(r.config.get('epochs', 1)), *(o.epoch for o in r.epochs)])
+    "Epochs from end to end of a figure."
+    now = max((o.epoch for o in r.epochs), default=0)
+    return max(1, now) if r.finished else within(now, int(r.config.get('epochs', 1)))
+
+def within(now:int, total:int) -> int:
+    "How far an axis goes: to the epochs planned; where few of many are over, not so far that they are a sliver, and in leaps, so that it stands still in between."
+    n = 20
+    while n < 1.1*now: n = int(1.3*n)
+    return max(now, min(n, total))
 
 
 

@@ -25,6 +25,8 @@ class Recorded(Protocol):
     @property
     def config(self) -> dict[str, Any]: ...
     @property
+    def unit(self) -> str: ...
+    @property
     def space(self) -> SearchSpace: ...
     @property
     def epochs(self) -> Sequence[Epoch]: ...
@@ -86,7 +88,7 @@ def _(o): return f"step {o.step}: went on"
 @_say(Warned)
 def _(o): return f"epoch {o.epoch}: {o.text}"
 @_say(Finished)
-def _(o): return f"epoch {o.epoch}: {'stopped' if o.reason == 'stopped' else 'done'}, the network takes {o.lat:.4g} µs"
+def _(o): return f"epoch {o.epoch}: {'stopped' if o.reason == 'stopped' else 'done'}, the network takes {o.lat:.4g} {o.unit}"
 @_say(Failed)
 def _(o): return f"step {o.step}: failed, {o.reason}"
 @_say(TrainingStarted)

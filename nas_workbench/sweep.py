@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['PLAN', 'NOTEBOOK', 'OUTCOME', 'AT_WORK', 'PAPER', 'OURS', 'TRAIN', 'SHARED', 'MEASURE', 'SWEEPING', 'NOW', 'LOG',
            'AT', 'LOST', 'ALIKE', 'TIMES', 'STATES', 'grid', 'find_notebook', 'parameters', 'defaults', 'value', 'axis',
-           'listed', 'Plan', 'named', 'added', 'write_plan', 'read_plan', 'begin', 'Standing', 'job_folder',
-           'step_folder', 'outcome', 'standing', 'status', 'missing', 'untimed', 'lost', 'seen_to', 'at_step',
-           'under_way', 'chosen', 'Spell', 'note_time', 'read_times', 'worked', 'Timing', 'timing', 'sweep_timing',
-           'summary', 'time_left', 'table']
+           'listed', 'Plan', 'named', 'added', 'write_plan', 'read_plan', 'home_of', 'from_home', 'begin', 'Standing',
+           'job_folder', 'step_folder', 'outcome', 'standing', 'status', 'missing', 'untimed', 'lost', 'seen_to',
+           'at_step', 'under_way', 'onward', 'chosen', 'Spell', 'note_time', 'read_times', 'worked', 'Timing', 'timing',
+           'sweep_timing', 'summary', 'time_left', 'table']
 
 # %% ../nbs/24_sweeps.ipynb #c3
 import ast
@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -165,6 +166,14 @@ def _usual(notebook:str|Path) -> bool:
     try: return Path(notebook).samefile(find_notebook())
     except (ValueError, OSError): return False
 
+def home_of(folder:str|Path) -> Path:
+    "Where jobs work."
+    return (Path(folder)/read_plan(folder).home).resolve()
+
+def from_home(folder:str|Path) -> str:
+    "A sweep's path as its jobs see it: what a command names that is typed where the sweep was begun."
+    return os.path.relpath(Path(folder).resolve(), home_of(folder))
+
 def begin(
     folder:str|Path,
     jobs:Sequence[Mapping[str, Any]],   # Parameters of each; none: those that are there already
@@ -176,12 +185,13 @@ def begin(
     if (folder/PLAN).exists():
         there = read_plan(folder)
         if jobs and dict(there.jobs) != named(jobs): raise ValueError(f"{folder} holds another sweep, of {len(there.jobs)} jobs: go on with it by `nwb sweep {folder}`, put more into it with --add, or use another folder")
-        plan = replace(there, train=train or there.train)
-    else:
-        plan = Plan(named(jobs), train or 'chosen', os.path.relpath(Path.cwd(), folder), str(notebook) if notebook and not _usual(notebook) else '')
-        if folder.exists() and any(folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no sweep: use another folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(notebook or find_notebook(), folder/NOTEBOOK)
+        if train and train != there.train: raise ValueError(f"{folder} was begun with train {there.train!r}, and now it is {train!r}: leave it out to go on, or use another folder")
+        if notebook and Path(notebook).read_bytes() != (folder/NOTEBOOK).read_bytes(): raise ValueError(f"{folder} holds a copy of another notebook than {notebook}: leave it out to go on, or use another folder")
+        return there
+    plan = Plan(named(jobs), train or 'chosen', os.path.relpath(Path.cwd(), folder), str(notebook) if notebook and not _usual(notebook) else '')
+    if folder.exists() and any(folder.iterdir()): raise ValueError(f"{folder} is not empty and holds no sweep: use another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(notebook or find_notebook(), folder/NOTEBOOK)
     write_plan(folder, plan)
     return plan
 
@@ -229,7 +239,7 @@ class Standing:
             r = self.result
             top1 = r.get('trained_top1_pct') if self.trained else r.get('top1_pct')
             lat = r.get('measured_us') or r.get('predicted_us')
-            return ', '.join([*([f'{lat:.1f} µs'] if lat else []), *([f"{top1:.1f}%{' trained' if self.trained else ''}"] if top1 is not None else [])])
+            return ', '.join([*([f"{lat:.1f} {r.get('unit', 'µs')}"] if lat else []), *([f"{top1:.1f}%{' trained' if self.trained else ''}"] if top1 is not None else [])])
         if not self.epoch: return 'starting' if self.state == 'running' else 'not an epoch yet'
         return f"{self.stage}, epoch {self.epoch}/{self.epochs or '?'}" + (f', {duration(self.left)} left' if self.state == 'running' and self.left is not None else '')
 
@@ -300,6 +310,15 @@ def under_way(folder:str|Path, standings:Iterable[Standing]) -> str:
     idle = not any(o.state == 'running' for o in standings)
     return 'starting: a process imports what all others are copied from, which takes some seconds' if idle and seen_to(folder) else ''
 
+def onward(
+    folder:str|Path,
+    at:str|Path='',   # What to call it; else as it is seen from where it was begun
+) -> str:
+    "The command that goes on with a sweep; empty where nothing is left to do, and where somebody is at it."
+    left = {o.state for o in status(folder)} - {'done'}
+    if seen_to(folder) or at_step(folder) or 'running' in left or not (left or lost(folder)): return ''
+    return shlex.join(['nwb', 'sweep', str(at or from_home(folder)), *['--retry']*bool({'failed', 'cancelled'} & left)])
+
 # %% ../nbs/24_sweeps.ipynb #c17
 ALIKE = ('alpha', 'beta', 'space', 'data', 'runtime', 'device', 'table', 'preset')  # what a search loss is made of
 
@@ -369,7 +388,8 @@ class Timing:
 
     def words(self) -> str:
         alone = f', {duration(self.own/self.at_once)} with {self.at_once} at once' if self.at_once > 1 else ''
-        return f'{self.executions} searches and trainings took {duration(self.wall)}; their work alone takes {duration(self.own)}{alone}. Starting notebooks and drawing figures added {self.more:.0%}, {self.around:.1f} s each time'
+        what = f'{self.executions} searches and trainings took {duration(self.wall)}; their' if self.executions > 1 else f'1 search or training took {duration(self.wall)}; its'
+        return f'{what} work alone takes {duration(self.own)}{alone}. Starting notebooks and drawing figures added {self.more:.0%}, {self.around:.1f} s each time'
 
 
 def timing(spells:Iterable[Spell]) -> Timing|None:

@@ -10,7 +10,7 @@ __all__ = ['Sweep', 'is_sweep', 'load_sweep', 'on_front', 'walk', 'reached', 'sp
 import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -23,7 +23,7 @@ from .progress import Progress
 from .record import Record
 from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_run, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
                                     top1, took)
-from .sweep import PLAN, Plan, Standing, Timing, job_folder, lost, read_plan, value, status, sweep_timing
+from .sweep import PLAN, Plan, Standing, Timing, from_home, job_folder, lost, onward, read_plan, value, status, sweep_timing
 from .sweep import grid as combinations
 from .gallery import Point, fig_network, pareto
 from .views import fig_runs
@@ -43,7 +43,8 @@ class Sweep:
     troubles: tuple[str, ...] = ()        # With what the jobs share, a sentence each
     files: tuple[str, ...] = ()
     timing: Timing|None = None            # Of one sweep
-    path: str = ''                        # Of the folder, as one names it beside `nbs`: runs/NAME
+    paths: Mapping[str, str] = field(default_factory=dict)   # Of each sweep, as one names it where it was begun
+    onward: Mapping[str, str] = field(default_factory=dict)  # The command that goes on with each; empty where nothing is left to do, or where somebody is at it
 
     @property
     def failed(self) -> list[Run]: return [o for o in self.runs if o.state == 'failed']
@@ -76,25 +77,29 @@ def _plans(folder:Path) -> Iterable[Path]: return [folder] if (folder/PLAN).exis
 def load_sweep(folder:str|Path) -> Sweep:
     "Read a sweep, or a folder of sweeps."
     folder = Path(folder)
-    plans = {'' if o == folder else o.name: read_plan(o) for o in _plans(folder)}
+    plans,unread = dict[str, Plan](),list[ValueError]()
+    for home in _plans(folder):
+        try: plans['' if home == folder else home.name] = read_plan(home)
+        except ValueError as e: unread.append(e)
+    if unread and not plans: raise unread[0]
     if not plans: raise ValueError(f"{folder} is no sweep: a sweep is a folder that holds {PLAN}, or several such folders")
-    standings,runs,troubles = [],[],[]
-    for name in plans:
+    standings,runs,troubles = [],[],[str(o).replace(f'{folder}/', '') for o in unread]
+    for name,plan in plans.items():
         for o in status(folder/name):
             full = f'{name}/{o.name}' if name else o.name
             standings.append(replace(o, name=full))
-            runs.append(_job(job_folder(folder/name, o.name), replace(o, name=full)))
+            runs.append(_job(job_folder(folder/name, o.name), replace(o, name=full), plan.notebook))
         troubles += [f'{name}: {o}' if name else o for o in lost(folder/name)]
     files = sorted(o.name + '/'*o.is_dir() for o in folder.iterdir() if o.name[0] != '.' and o.suffix != '.html')
-    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if len(plans) == 1 and '' in plans else None, '/'.join(folder.resolve().parts[-2:]))
+    return Sweep(folder.resolve().name, plans, tuple(standings), tuple(runs), tuple(troubles), tuple(files), sweep_timing(folder) if '' in plans else None, {o: from_home(folder/o) for o in plans}, {o: onward(folder/o) for o in plans})
 
-def _job(folder:Path, o:Standing) -> Run:
+def _job(folder:Path, o:Standing, notebook:str) -> Run:
     run = load_run(folder) if is_run(folder) else Run(o.name, {}, Record(()), {}, None, ())
     asked = run.asked if run.asked.get('job') else {**run.asked, 'job': dict(o.parameters)}
     why = [o.reason or 'it ended without a word: look into its out.ipynb'] if o.state == 'failed' else []
     failures = tuple(dict.fromkeys([*why, *run.failures]))
     told = 'failed' if failures else run.state if o.state == 'done' else 'training' if o.state == 'running' and o.stage == 'training' else o.state
-    return replace(run, name=o.name, asked=asked, failures=failures, told=told)
+    return replace(run, name=o.name, asked=asked, failures=failures, told=told, notebook=notebook)
 
 # %% ../nbs/25_sweep_page.ipynb #c9
 def on_front(runs:Sequence[Run], costs:bool=True) -> list[tuple[Run, Point]]:
@@ -111,7 +116,7 @@ def walk(front:Sequence[tuple[Run, Point]], place:int=0) -> list[dict[str, Any]]
         alike = before is not None and a is not None and len(before.blocks) == len(a.blocks)
         changes = before.diff(a) if before is not None and a is not None else ()
         fig = fig_network(a, before if alike else None, title=run.name)  # type: ignore[arg-type]
-        found.append(dict(name=run.name, latency=us(p.latency), accuracy=f'{p.accuracy:.4g}%', against=front[n-1][0].name if n else '', changes=changes, panel=Panel(f'walk{place}-{n}', (fig,))))
+        found.append(dict(name=run.name, latency=us(p.latency, run.unit), accuracy=f'{p.accuracy:.4g}%', against=front[n-1][0].name if n else '', changes=changes, panel=Panel(f'walk{place}-{n}', (fig,))))
     return found
 
 def reached(sweep:Sweep, costs:bool=True) -> dict[str, list[tuple[Run, Point]]]:
@@ -129,7 +134,7 @@ def columns_of(run:Run, o:Standing, differ:Sequence[str], costs:bool=True) -> di
     "What a job is told by: name and plain value."
     a,r = run.architecture,run.result
     found:dict[str, Any] = {'job': run.name, 'state': run.state, 'note': '; '.join(run.failures) or (o.reason if run.state == 'cancelled' else ''), **{k: o.parameters.get(k) for k in differ},
-        'device': device(run), 'search loss': o.loss, 'predicted µs': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
+        'device': device(run), 'search loss': o.loss, f'predicted {run.unit}': predicted(run), 'measured µs': r.get('measured_us') if costs else None,
         'search top-1 %': r.get('top1_pct'), 'trained top-1 %': top1(run) if is_trained(run) else None, 'parameters': a and a.params(), 'MACs': a and a.macs(),
         'layers': a and sum(b.kind != 'skip' for b in a.blocks)}
     return found | ({'minutes': (s := spent(run)) and round(s/60, 2), 'MB': (mb := memory(run)) and round(mb, 1)} if costs else {})
@@ -188,7 +193,7 @@ def alike(sweep:Sweep, costs:bool=True) -> list[tuple[str, list[tuple[str, str]]
     "What all runs were told and made with."
     every = [{(title, k): v for title,rows in facts(o, costs) for k,v in rows} for o in sweep.runs if o.begun]
     if not every: return []
-    same = {k: v for k,v in every[0].items() if all(o.get(k) == v for o in every)}
+    same = {k: v for k,v in every[0].items() if k[1] not in sweep.differ and all(o.get(k) == v for o in every)}
     titles = dict.fromkeys(title for title,_ in same)
     return [(title, [(k, v) for (t, k),v in same.items() if t == title]) for title in titles]
 
@@ -198,10 +203,11 @@ def sweep_cards(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]], c
     more = [(n, STATES[k]) for k in dict.fromkeys(o.state for o in sweep.runs) if k not in ('done', 'stopped') and (n := sum(o.state == k for o in sweep.runs))]
     found = [card('Jobs', f'{done}', f'of {len(sweep.runs)} done' + ''.join(f', {n} {o}' for n,o in more))]
     if best:
+        unit = next(o for o in fronts.values() if o)[0][0].unit
         fast,right = min((p for _,p in best), key=lambda p: p.latency),max((p for _,p in best), key=lambda p: p.accuracy)
         found.append(card('On the front', str(len(best)), f'of {sum(map(len, sweep.places.values()))} networks' + f', on {len(fronts)} devices'*(len(fronts) > 1)))
-        if len(fronts) > 1: found += [card(k, f'{us(o[0][1].latency)} – {us(o[-1][1].latency)}', f'{o[0][1].accuracy:.4g}% – {o[-1][1].accuracy:.4g}%, {len(o)} on the front') for k,o in fronts.items() if o]
-        else: found += [card('Fastest', us(fast.latency), f'{fast.accuracy:.4g}%, {fast.name}'), card('Most accurate', f'{right.accuracy:.4g}%', f'{us(right.latency)}, {right.name}')]
+        if len(fronts) > 1: found += [card(k, f'{us(o[0][1].latency, o[0][0].unit)} – {us(o[-1][1].latency, o[0][0].unit)}', f'{o[0][1].accuracy:.4g}% – {o[-1][1].accuracy:.4g}%, {len(o)} on the front') for k,o in fronts.items() if o]
+        else: found += [card('Fastest' if unit == 'µs' else 'Cheapest', us(fast.latency, unit), f'{fast.accuracy:.4g}%, {fast.name}'), card('Most accurate', f'{right.accuracy:.4g}%', f'{us(right.latency, unit)}, {right.name}')]
     reused = sum(bool(o.record.all(WarmupReused)) for o in sweep.runs)
     if reused: found.append(card('Shared warm-up', f'{reused}', 'searches began behind it'))
     seconds,mb = [s for o in sweep.runs if (s := spent(o))],[m for o in sweep.runs if (m := memory(o))]
@@ -217,7 +223,7 @@ def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) ->
     if not ended: return what + ': none has ended with a network yet.'
     best = [o for o in fronts.values() if o]
     def told(o:Sequence[tuple[Run, Point]]) -> str:
-        fast,right = (f'{us(p.latency)} with {p.accuracy:.4g}%' for p in (o[0][1], o[-1][1]))
+        fast,right = (f'{us(p.latency, r.unit)} with {p.accuracy:.4g}%' for r,p in (o[0], o[-1]))
         return f'{len(o)} of these are worth having, from {fast} to {right}.' if len(o) > 1 else f'one of these beats all others, {fast}.'
     return what + f': {ended} ended with a network' + (f', and {told(best[0])}' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
 
@@ -258,17 +264,17 @@ def sweep_page(
     best = {r.name: json.loads(r.architecture.to_json()) for o in fronts.values() for r,_ in o if r.architecture}
     if best: downloads.append(download('front.json', json.dumps(best, indent=1), 'The front, JSON', 'application/json'))
     lists = {o: f'{o}-list.json' if o else 'list.json' for o in sweep.plans}
-    again = [(name, *sweep_command(name or sweep.name, plan, lists[name])) for name,plan in sweep.plans.items()]
+    again = [(name, *sweep_command(name or sweep.name if (at_home := sweep.paths[name]).startswith('..') else at_home, plan, lists[name])) for name,plan in sweep.plans.items()]
     downloads += [download(lists[name], text, f'The list of jobs{" of " + name if name else ""} that the command below takes, JSON', 'application/json') for name,_,text in again if text]
-    left = {o.state for o in sweep.standings} - {'done'}
-    resume = [('To go on with it', shlex.join(['nwb', 'sweep', f'{sweep.path}/{name}' if name else sweep.path, *['--retry']*bool({'cancelled', 'failed'} & left)])) for name in sweep.plans] if left or sweep.troubles else []
     spaces = {o.space.to_json(): o.space for o in sweep.runs if o.space}
     asked = dict(commands=[(name or 'The whole sweep', text) for name,text,_ in again], facts=alike(sweep, costs), space=space_facts(next(iter(spaces.values()))) if len(spaces) == 1 else None)
-    wrong = [(n, o.name, '; '.join(o.failures)) for n,o in enumerate(sweep.runs) if o.failures]
+    wrong:dict[str, list[tuple[int, str]]] = {}
+    for n,o in enumerate(sweep.runs):
+        if o.failures: wrong.setdefault('; '.join(o.failures), []).append((n, o.name))
     done = sum(o.state in ('done', 'stopped') for o in sweep.runs)
-    said = STATES[sweep.state] if sweep.state in ('done', 'running', 'unfinished') else f'{done} of {len(sweep.runs)} done' if not wrong else f'{len(wrong)} of {len(sweep.runs)} failed'
+    said = STATES[sweep.state] if sweep.state in ('done', 'running', 'unfinished') else f'{done} of {len(sweep.runs)} done' if not wrong else f'{sum(map(len, wrong.values()))} of {len(sweep.runs)} failed'
     names = [('front', 'Fronts' if several else 'Front', devices), ('jobs', 'Jobs', True), ('beside', 'Side by side', beside), ('searches', 'Searches', True), ('asked', 'Asked', True), ('files', 'Files', True)]
     page = dict(title=sweep.name, state=sweep.state, said=said, lead=sweep_lead(sweep, fronts), troubles=sweep.troubles, wrong=wrong, cards=sweep_cards(sweep, fronts, costs), devices=devices, several=several, beside=beside, extra=extra,
-                go_on=resume,
+                go_on=[(f'To go on with {name or "it"}', text) for name,text in sweep.onward.items() if text],
                 tables=jobs_tables(sweep, fronts, costs), jobs=jobs, downloads=downloads, asked=asked, files=files_table(sweep.files, at), sections=[(k, v) for k,v,there in names if there])
     return render('sweep.html', page | dict(packs=packs))

@@ -19,6 +19,7 @@ from .record import NAME, read
 from .sweep import LOG, Standing, job_folder, lost, seen_to, status, summary, under_way
 from .gallery import Point, fig_pareto, point
 from .sheet import fig_words
+from .events import cost_in
 
 # %% ../nbs/24_sweep_view.ipynb #c4
 with need('lab'):
@@ -55,7 +56,8 @@ def fig_front(folder:str|Path, standings:Sequence[Standing]) -> go.Figure:
     "The Pareto front, as far as it is known."
     points,trained = found(folder, standings)
     if not points: return fig_words('No search has ended yet: the front will be here.')
-    return fig_pareto(points, title='Accuracy after training against latency' if trained else 'Accuracy with the weights of the search against latency')
+    unit = next((o.result['unit'] for o in standings if o.result and 'unit' in o.result), 'µs')
+    return fig_pareto(points, unit=unit, title=f"Accuracy {'after training' if trained else 'with the weights of the search'} against {cost_in(unit)}")
 
 # %% ../nbs/24_sweep_view.ipynb #c11
 class LiveSweep(W.VBox):

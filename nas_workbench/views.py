@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .extras import need
-from .sheet import BLUE, COLOURS, FAINT, GREEN, INK, ORANGE, PINK, RED, SKY, Drawing, Sheet, planned, rounded
+from .sheet import BLUE, COLOURS, FAINT, GREEN, INK, ORANGE, PINK, RED, SKY, Drawing, Sheet, planned, rounded, within
 from .space import SKIP, strongest
 from .story import Recorded, block_name, kinds, signs, words
+from .events import cost_in
 
 # %% ../nbs/21_views.ipynb #c4
 with need('lab'): import plotly.graph_objects as go
@@ -170,19 +171,21 @@ def _curve(fig:Sheet, row:int, x:Sequence, y:Iterable[float|None], name:str, col
 def fig_losses(record:Recorded) -> go.Figure:
     "Cross entropy and objective, latency, accuracy."
     r,e = record,record.epochs
-    fig = _stack(['loss', 'latency, µs', 'top-1, %'])
+    what = cost_in(r.unit)
+    fig = _stack(['loss', f'{what}, {r.unit}', 'top-1, %'])
     weights = [o for o in r.steps if o.kind == 'weights']
     fig.add('scatter', x=[r.time(o.step) for o in weights], y=rounded(o.ce for o in weights), mode='lines', line=dict(color=SKY, width=1), opacity=.5, name='CE of weight steps', hoverinfo='skip', row=1, col=1)
     x = [o.epoch for o in e]
     _curve(fig, 1, x, [o.ce for o in e], 'CE', BLUE)
     _curve(fig, 1, x, [o.loss for o in e], 'CE with latency', ORANGE)
-    _curve(fig, 2, x, [o.lat for o in e], 'expected LAT', GREEN, ' µs', showlegend=False)
+    _curve(fig, 2, x, [o.lat for o in e], 'expected LAT', GREEN, f' {r.unit}', showlegend=False)
     if r.finished:
-        fig.add('scatter', x=[r.finished.epoch], y=rounded([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='latency found', hovertemplate='found: %{y:.4g} µs<extra></extra>', row=2, col=1)
+        told = f'found: %{{y:.4g}} {r.unit}<extra></extra>'
+        fig.add('scatter', x=[r.finished.epoch], y=rounded([r.finished.lat]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name=f'{what} found', hovertemplate=told, row=2, col=1)
     _curve(fig, 3, x, [o.top1 for o in e], 'read out now', PINK, '%')
     _curve(fig, 3, x, [o.top1_mixture for o in e], 'all blocks mixed', RED, '%')
     alt = 'Losses, latency and accuracy over epochs; none yet.' if not e else \
-        f"Over {len(e)} epochs: cross entropy {_from_to(o.ce for o in e)}, expected latency {_from_to(o.lat for o in e)} µs, accuracy of the network that would be read out {_from_to(o.top1 for o in e)}%."
+        f"Over {len(e)} epochs: cross entropy {_from_to(o.ce for o in e)}, expected {what} {_from_to(o.lat for o in e)} {r.unit}, accuracy of the network that would be read out {_from_to(o.top1 for o in e)}%."
     return fig.marks(r).figure('What it learns, and how fast it is', alt, 520)
 
 def _from_to(o:Iterable[float|None]) -> str:
@@ -234,7 +237,7 @@ def _fitting(
         if not x or any(o is not None for o in y): _curve(fig, 2, x, y, name, colour, '%')
     if kept: fig.add('scatter', x=[kept[0]], y=rounded([kept[1]]), mode='markers', marker=dict(symbol='diamond', size=9, color=GREEN), name='kept', hovertemplate='kept: %{y:.4g}%<extra></extra>', row=2, col=1)
     _curve(fig, 3, x, [o.lr for o in epochs], 'learning rate', GREEN, showlegend=False)
-    fig.axes('x', range=[0, max([int(record.training_config.get('epochs', 1)), *x])*1.01])
+    fig.axes('x', range=[0, within(max(x, default=0), int(record.training_config.get('epochs', 1)))*1.01])
     return fig.figure('How it was trained', alt, 480)
 
 def fig_training(record:Recorded) -> go.Figure:
@@ -256,12 +259,13 @@ def fig_detection(record:Recorded) -> go.Figure:
 # %% ../nbs/21_views.ipynb #c29
 def fig_runs(records:Sequence[Recorded]) -> go.Figure:
     "Latency, accuracy and size of several runs over epochs."
-    fig,told = _stack(['latency, µs', 'top-1, %', 'parameters, M']),[]
+    units = list(dict.fromkeys(r.unit for r in records)) or ['µs']
+    fig,told = _stack([f"{cost_in(units[0])}, {' or '.join(units)}", 'top-1, %', 'parameters, M']),[]
     for n,r in enumerate(records):
         e,name = r.epochs,r.name or f'run {n+1}'
         x,colour,dash = [o.epoch for o in e],COLOURS[n % 6],('solid', 'dash', 'dot')[n//6 % 3]
-        for row,y,unit in ((1, [o.lat for o in e], ' µs'), (2, [o.top1 for o in e], '%'), (3, [o.params/1e6 for o in e], ' M')):
+        for row,y,unit in ((1, [o.lat for o in e], f' {r.unit}'), (2, [o.top1 for o in e], '%'), (3, [o.params/1e6 for o in e], ' M')):
             _curve(fig, row, x, y, name, colour, unit, legendgroup=str(n), showlegend=row == 1, line_dash=dash)
-        told.append(f"{name}: {len(e)} epochs, latency {_from_to(o.lat for o in e)} µs, accuracy {_from_to(o.top1 for o in e)}%")
+        told.append(f"{name}: {len(e)} epochs, {cost_in(r.unit)} {_from_to(o.lat for o in e)} {r.unit}, accuracy {_from_to(o.top1 for o in e)}%")
     fig.axes('x', range=[0, max([1, *map(planned, records)])*1.01])
     return fig.figure('Runs side by side', f"{len(records)} runs. " + _sentence(told), 520)

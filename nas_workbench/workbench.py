@@ -23,7 +23,7 @@ from .figure import Figure
 from .form import Form
 from .panes import Errand, Runs, Views
 from .record import Record, read
-from .runs import DESK, Following, Situation, arguments, called, launch, note, notes, seen, situation, states, stop, tidy
+from .runs import ASKED, DESK, Following, Notes, Situation, arguments, called, launch, note, notes, seen, situation, states, stop, tidy
 from .search.config import CHANGEABLE, SearchConfig
 from .story import words
 from .sheet import fig_words
@@ -40,7 +40,7 @@ TOLD = 300           # newest sentences of the log
 READ = 2.            # seconds that an answer stands at least
 _open:dict[Path, 'weakref.ref[Workbench]'] = {}
 
-def _beside(folder:Path, what:str) -> Path:
+def _sibling(folder:Path, what:str) -> Path:
     "A new run that comes from another."
     n = 1
     while (new := folder.with_name(f'{folder.name}-{what}{n}')).exists(): n += 1
@@ -61,7 +61,7 @@ class Workbench:
         self._task:asyncio.Task|None = None
         self.form = Form(Path(runs), **job)
         self.views = Views(self._picked)
-        self.runs = Runs(Path(runs), lambda found: self.views.beside([o for o in found if o.name != self.record.name]), lambda what,folder: self._try(lambda: self._work(what, folder)))
+        self.runs = Runs(Path(runs), self._beside, lambda what,folder: self._try(lambda: self._work(what, folder)))
         self.errands:list[Errand] = []
         self._more:list[Callable[[], Any]] = []
         self._then:list[Callable[[], None]] = []
@@ -124,16 +124,25 @@ class Workbench:
         older = _open[here]() if here in _open else None
         if older is not None and older is not self: older._retire()
         _open[here] = weakref.ref(self)
-        self.following = Following(folder, called(folder))
-        said = notes(folder)
+        said,trouble = Notes(),''
+        try: said = notes(folder)
+        except ValueError as e: trouble = str(e)
         self.name.value,self.tags.value = said.name,', '.join(said.tags)
+        self.following,self.views.folder = Following(folder, called(folder)),folder
         self.look()
+        if not self.record.begun: self.views.show(self.record)  # rather than what stood there before
+        self._beside(self.runs.records())
         self._now()
+        if trouble: self._say(trouble, bad=True)
+
+    def _beside(self, found:Mapping[Path, Record]) -> None:
+        "Runs that are marked, without the one that is shown anyway."
+        self.views.beside({k: o for k,o in found.items() if not self.following or k.resolve() != self.following.folder.resolve()})
 
     def _leave(self) -> None:
         if self.following: _open.pop(self.following.folder.resolve(), None)
         self._desk.close()
-        self.following,self._told,self._guest,self.story.value = None,0,'',''
+        self.following,self._told,self._guest,self.story.value,self.since.options = None,0,'','',()
 
     def _retire(self) -> None:
         "Another workbench of this kernel shows the run now."
@@ -174,7 +183,7 @@ class Workbench:
 
     def _go_on(self) -> None:
         "Take a run up where it was."
-        try: asked = json.loads((self.folder/'config.json').read_text())['job']
+        try: asked = json.loads((self.folder/ASKED).read_text())['job']
         except (OSError, ValueError, KeyError): raise ValueError(f"{self.folder} does not say what was asked for: start a new search") from None
         what = ['train', asked.pop('source')] if 'source' in asked else ['search']
         self._process = launch(self.folder, *what, *arguments({**asked, 'out_dir': str(self.folder), 'resume': True}))
@@ -196,10 +205,16 @@ class Workbench:
         self.change.description = f'Set {self.setting.value} to {self.value.value:g}'
         self.branch.description = 'Branch' if self.since.value is None else f'Branch after epoch {self.since.value}'
 
-    def _change(self) -> None:
+    def _wanted(self) -> tuple[str, float]:
+        "The setting and its value; what cannot be is cleared away."
         name,value = self.setting.value,self.value.value
-        SearchConfig.from_dict({**self._recipe(), name: value}).check(self.record.space)
-        self._send('change', name, value)
+        try: SearchConfig.from_dict({**self._recipe(), name: value}).check(self.record.space)
+        except ValueError:
+            self._now()
+            raise
+        return name, value
+
+    def _change(self) -> None: self._send('change', *self._wanted())
 
     def _note(self) -> None:
         if not self.following or (self.name.value, self.tags.value) == ((said := notes(self.folder)).name, ', '.join(said.tags)): return
@@ -211,18 +226,18 @@ class Workbench:
 
     def _branch(self) -> None:
         "A new run from a checkpoint, with the setting as it stands."
-        old,name,value = self.folder,self.setting.value,self.value.value
+        old = self.folder
         if self.since.value is None: raise ValueError(f"{old} has no checkpoint to begin from: wait for the end of an epoch")
-        SearchConfig.from_dict({**self._recipe(), name: value}).check(self.record.space)
-        new = _beside(old, 'branch')
+        name,value = self._wanted()
+        new = _sibling(old, 'branch')
         self._process = launch(new, 'branch', str(old), str(new), '--epoch', str(self.since.value), '--change', f'{name}={value!r}')
         self.attach(new)
 
-    def _picked(self, name:str) -> None:
+    def _picked(self, folder:Path) -> None:
         "A point of the front was clicked: its run is marked."
-        self.runs.pick(name)
+        self.runs.pick(folder)
         self.left.selected_index = 2
-        self._say(f'{name} is marked: open it, pin it, train or export its network')
+        self._say(f'{called(folder)} is marked: open it, pin it, train or export its network')
 
     def _work(self, what:str, folder:Path) -> None:
         "What the list of runs is for."
@@ -232,8 +247,8 @@ class Workbench:
             self.runs.fill()
         elif what == 'Train':
             if not (folder/'architecture.json').exists(): raise ValueError(f"{folder} has no network to train yet: wait until it is kept")
-            asked = json.loads((folder/'config.json').read_text()).get('job', {}) if (folder/'config.json').exists() else {}
-            new = _beside(folder, 'trained')
+            asked = json.loads((folder/ASKED).read_text()).get('job', {}) if (folder/ASKED).exists() else {}
+            new = _sibling(folder, 'trained')
             self._process = launch(new, 'train', str(folder), '--preset', asked.get('preset', 'digits'), '--out-dir', str(new))
             self.attach(new)
         else:
@@ -338,13 +353,13 @@ class Workbench:
         text = s.text or 'choose what to search, and start'
         self.head.value = f'<div role="status">{name}<span class="nwb-state {s.state}">{escape(text[:1].upper() + text[1:])}</span>{f"<br>{escape(self._guest)}" if guest else ""}</div>'
         searching = s.state in ('searching', 'training', 'paused')
-        rest = self.following is not None and s.state in ('died', 'failed', 'stopped') and (self.folder/'config.json').exists()
+        rest = self.following is not None and s.state in ('died', 'failed', 'stopped') and (self.folder/ASKED).exists()
         self.go.description,self.go.icon = ('Go on', 'play') if s.state == 'paused' or rest else ('Pause', 'pause')
         may = ((self.go, searching or rest), (self.step, searching), (self.keep, searching), (self.stop, s.works and s.state != 'keeping'), (self.change, s.state in ('searching', 'paused') and not self.record.finished))
         for o,on in may: o.disabled = guest or not on
         self.over.layout.display = '' if guest else "none"
 
-# %% ../nbs/23_workbench.ipynb #c17
+# %% ../nbs/23_workbench.ipynb #c19
 def someone_looks() -> bool:
     "Whether a person waits for this cell, rather than papermill or nbconvert."
     kernel = getattr(get_ipython(), 'kernel', None)

@@ -307,10 +307,13 @@ def test_a_search_from_the_form_to_its_end(jupyter, fresh, home, record_property
         page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         return 'widget-view' in (home/'form.ipynb').read_text()
     bench.until(saved)
-    page.reload()
-    first.ready()
-    bench.state('searching')
-    bench.until(lambda: bench.columns() > grown)
+    for _ in range(3):
+        late = fresh.errors.count(LATE)
+        page.reload()
+        first.ready()
+        bench.state('searching')
+        bench.until(lambda: bench.columns() > grown)
+        if fresh.errors.count(LATE) == late: break
     at = bench.columns()
     bench.until(lambda: bench.columns() > at)  # it still hears of what is new
 
@@ -360,7 +363,7 @@ def test_a_search_from_the_form_to_its_end(jupyter, fresh, home, record_property
 
     print(f"\nseconds until a control answered while it trained: median {median(answers):.3f} of {', '.join(f'{o:.3f}' for o in answers)}")
     record_property('seconds until a control answers', median(answers))
-    assert median(answers) < 5  # what it is on a machine with nothing else to do stands in the notebook of the workbench
+    assert median(answers) < 5  # on any machine; what was measured stands in nbs/23_workbench.ipynb
     assert first.faults() == [] and second.faults() == []
     assert complaints(fresh.errors) == [] and fresh.outside == []
 
@@ -398,6 +401,8 @@ def test_what_a_recorded_run_is_good_for(jupyter, fresh, home):
 
     bench.open('All runs')
     bench.mark('the first #fast #small', 'b')
+    left,*inside = [o.bounding_box() for q in ('.nwb-left', '.nwb-runs select', '.nwb-buttons button') for o in page.locator(q).all()]
+    assert len(inside) == 6 and all(left['x'] <= o['x'] and o['x'] + o['width'] <= left['x'] + left['width'] for o in inside)
     bench.until(lambda: 'b' in page.locator('.nwb-scrubber option').all_text_contents())
     page.locator('.nwb-views button:text-is("Runs")').click()
     bench.until(lambda: bench.title() == 'Runs side by side')

@@ -40,7 +40,7 @@ MAP = '''
 2 | costs.table      | 0
 2 | costs.calibrate  | 0 costs.table
 2 | costs.measure    | 0 blocks network runtime.* costs.table costs.calibrate
-2 | costs.analytic   | 0
+2 | costs.analytic   | 0 costs.table
 3 | search.schedule  | 0
 3 | search.prune     | 0 search.schedule
 3 | search.loss      | 0
@@ -71,7 +71,7 @@ MAP = '''
 4 | sweep_view       | 0 figure record sheet story gallery sweep
 4 | trackers         | 0
 4 | pages            | 0 files sheet
-4 | run_page         | 0 record runs story views gallery scrubber pages zoo search.config
+4 | run_page         | 0 control record runs story sweep views gallery scrubber pages zoo search.config
 4 | sweep_page       | 0 record story views gallery sweep pages run_page
 4 | report           | 0 record views pages run_page sweep_page
 5 | docs             | files

@@ -18,11 +18,13 @@ pytest.importorskip('jinja2', reason='reports need the extra lab')
 from lab import Browser
 
 from nas_workbench.arch import Architecture
+from nas_workbench.control import WORK, present
 from nas_workbench.events import Cost, DetectionEpoch, DetectionFinished, Epoch, Failed, Finished, Resumed, Saved, TrainingEpoch, TrainingFinished, TrainingStarted
 from nas_workbench.record import Recorder, follow, read
 from nas_workbench.report import write_report
 from nas_workbench.run_page import describe_run, load_run, packed
-from nas_workbench.sweep import Plan, job_folder, named, write_plan
+from nas_workbench.sweep import AT_WORK, SWEEPING, Plan, job_folder, named, read_plan, write_plan
+from nas_workbench.sweep_page import alike, load_sweep
 from nas_workbench.sheet import describe
 from nas_workbench.views import fig_losses, fig_masks, fig_probabilities
 
@@ -195,6 +197,54 @@ def test_each_device_has_a_front(tmp_path):
     csv = base64.b64decode(re.search(r'download="jobs.csv" href="data:text/csv;base64,([^"]+)"', page)[1]).decode().splitlines()
     at = csv[0].split(',').index('device')
     assert csv[1].split(',')[at:at+2] == ['"the one here', ' onnxruntime 1"']
+
+def go_on(folder):
+    "The commands that the page of a folder offers to go on with it."
+    return [html.unescape(o) for o in re.findall(r'To go on with [^<]*</h2>\s*<div class="command"><pre tabindex="0">(.*?)</pre>', page_of(folder))]
+
+def test_what_goes_on_is_named_from_where_it_was_begun(tmp_path):
+    "A sweep, a folder of two of which one is done, and a job by itself; nothing where somebody is at it."
+    runs = tmp_path/'runs'
+    a,b = (make_sweep(runs/o, recorded()[:150], done=2) for o in 'ab')
+    for o in (a, b): write_plan(o, replace(read_plan(o), home='../..'))
+    for o in read_plan(b).jobs: ended(job_folder(b, o), 'done') if job_folder(b, o).exists() else make_run(job_folder(b, o)) and ended(job_folder(b, o), 'done')
+    job = job_folder(a, 'alpha0.2-lam0.4')
+    (job/'outcome.json').unlink()
+    assert go_on(runs) == go_on(a) == go_on(job) == ['nwb sweep runs/a --retry'] and go_on(b) == []
+    (a/'jobs'/'alpha2-lam0.4'/'outcome.json').unlink()
+    assert go_on(a) == go_on(job) == ['nwb sweep runs/a']
+    with present(job, AT_WORK): assert go_on(a) == go_on(job) == []
+    with present(a, SWEEPING): assert go_on(runs) == go_on(job) == []
+    alone = make_run(runs/'alone', recorded()[:150])
+    assert '--out-dir runs/alone --resume' in go_on(alone)[0]
+    with present(alone, WORK): assert go_on(alone) == []
+
+def test_a_plan_that_cannot_be_read_leaves_the_other_sweeps(tmp_path):
+    make_sweep(tmp_path/'several'/'good', done=1)
+    (tmp_path/'several'/'odd').mkdir()
+    (tmp_path/'several'/'odd'/'sweep.json').write_text('{')
+    text = words_of(page_of(tmp_path/'several'))
+    assert 'odd/sweep.json cannot be read' in text and '1 ended with a network' in text and str(tmp_path) not in text
+    with pytest.raises(ValueError, match='cannot be read'): write_report(tmp_path/'several'/'odd')
+
+def test_a_job_of_ones_own_notebook_names_it(tmp_path):
+    folder = make_sweep(tmp_path/'family', done=1)
+    write_plan(folder, replace(read_plan(folder), notebook='my own.ipynb'))
+    for o in (folder, folder/'jobs'/'alpha0.2-lam0.4'):
+        page = html.unescape(page_of(o))
+        assert "papermill 'my own.ipynb' out.ipynb" in page and 'papermill nbs/search.ipynb' not in page and 'nwb search' not in page
+
+def test_what_differs_is_not_told_as_what_all_share(tmp_path):
+    "Of six jobs one has begun; and a sentence that several failed with is there once, with all their names."
+    folder = make_sweep(tmp_path/'family', done=1)
+    bad = job_folder(folder, 'alpha2-lam0.85')
+    bad.mkdir(parents=True)
+    ended(bad, 'failed', reason=WHY)
+    found = load_sweep(folder)
+    told = {k for _,rows in alike(found) for k,_ in rows}
+    assert 'data' in told and told.isdisjoint(found.differ) and found.differ == ['alpha', 'lam']
+    text = ' '.join(words_of(page_of(folder)).split())
+    assert f'alpha2-lam0.4 , alpha2-lam0.85 failed: {WHY}' in text and text.count(f'failed: {WHY}') == 1
 
 GRID = [dict(alpha=a, lam=l, data='digits') for a in (.2, .8) for l in (.4, .85)]
 

@@ -227,10 +227,6 @@ def test_jobs_are_interrupted_and_called_off(home):
     assert p.returncode == 1 and 'cancelled' in err and not at_it(folder)
     assert nwb(home, 'status', folder)[0] == 1
 
-def at_home(process):
-    try: return process.environ().get('HOME')
-    except psutil.Error: return None
-
 def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
     "Two workers, on loopback alone, and nothing of Ray in the home folder."
     pytest.importorskip('ray', reason="this test needs ray: pip install 'nas_workbench[ray]'")
@@ -238,8 +234,7 @@ def test_on_ray_a_worker_that_is_killed_is_replaced(home, whole, tmp_path):
     with running(home, folder, 'alpha=0.2,0.8', 'lam=0.4', *SMALL, '--train', 'none', '--engine', 'ray', '--jobs', 2, HOME=str(tmp_path)) as p:
         job = until(lambda: p.poll() is not None or halfway(folder), 'a job to be half-way')
         assert p.poll() is None, p.communicate()
-        family = {o.pid for o in psutil.process_iter() if at_home(o) == str(tmp_path)}  # whoever started them
-        assert family > {o.pid for o in psutil.Process(p.pid).children(recursive=True)}
+        family = {p.pid, *(o.pid for o in psutil.Process(p.pid).children(recursive=True))}
         doors = {o.laddr.ip for o in psutil.net_connections('tcp') if o.status == 'LISTEN' and o.pid in family}
         nursery = psutil.Process(who(folder/'jobs'/job, AT_WORK).process.pid).parent()
         worker = nursery.parent()
@@ -301,7 +296,7 @@ def test_the_script_for_slurm_does_the_whole_sweep(home, whole, tmp_path):
     env = os.environ | {'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')]), 'PATH': os.pathsep.join([str(tmp_path), os.environ['PATH']])}
     subprocess.run(['sh', folder/'submit.sh'], cwd=tmp_path, env=env, check=True, timeout=300, capture_output=True)
     calls = (home/'calls').read_text().splitlines()
-    assert ['--job-name=nwb-shared' in calls[0], '--dependency=afterok:1 --array=0-5%2' in calls[1], '--dependency=afterany:2' in calls[2]] == [True]*3
+    assert ['--job-name=nwb-shared' in calls[0], '--dependency=afterok:1 --kill-on-invalid-dep=yes --array=0-5%2' in calls[1], '--dependency=afterany:2' in calls[2]] == [True]*3
     said = (home/'said').read_text().splitlines()
     assert said[:7] == ['shared: done', *(f'{o}: done' for o in JOBS)] and said[-1] == '6 jobs: 6 done'
     assert same(folder, whole, [(o, o) for o in JOBS])

@@ -262,3 +262,10 @@ if __name__ == '__main__':  # what nbs/howto/performance.ipynb tells: python tes
             ms = 1000*(perf_counter() - start)
             size = file.stat().st_size if isinstance(made, Record) else len(json.dumps(made)) if isinstance(made, dict) else len(made.to_json())
             print(f'{name:22} {ms:6.0f} ms {size/1000:6.0f} kB')
+
+@pytest.mark.parametrize('layer', [0, 8, 20])
+def test_the_crosses_of_a_layer_are_its_own(layer):
+    r = record(BIG[0])
+    cross = next(o for o in fig_probabilities(r, layer).data if o.name == 'removed')
+    gone = [o for o in r.removals if o.layer == layer]
+    assert gone and [*cross.text] == [words(o) for o in gone] and [*cross.x] == [o.epoch for o in gone]

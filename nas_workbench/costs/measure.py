@@ -18,9 +18,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from errno import EDQUOT, ENOSPC
 from itertools import accumulate, pairwise
 from pathlib import Path
-from math import inf
+from math import inf, isfinite
 from statistics import median
 from time import monotonic, sleep
 from typing import Any
@@ -28,7 +29,7 @@ from typing import Any
 from ..arch import Architecture, Key
 from ..blocks import build_block
 from .calibrate import calibrate, choose
-from .table import About, Entry, LatencyTable, read_table, series, write_table
+from .table import GIVEN, About, Entry, LatencyTable, read_table, series, write_table
 from ..extras import UnknownName
 from ..files import write_whole
 from ..network import build_network
@@ -97,7 +98,7 @@ def explore(
     rows,rng = series(keys),random.Random(seed)
     known:dict[Key, float] = {}
     judged:dict[Key, float] = {}  # The estimate at each width when its series was judged
-    scores:list[tuple[float, float]] = [] # What the judges were off by, in estimates, and how many widths each speaks for
+    scores:dict[Sequence[Key], list[tuple[float, float]]] = {row: [] for row in rows} # What the judges were off by, in estimates, and how many widths each speaks for
     def look(k:Key) -> None: known[k] = min(time(k), known.get(k, inf))
     first = [k for row in rows for k in _first(row, rng)]
     for k in rng.sample(first, len(first)) + rng.sample(first, len(first)): look(k)
@@ -113,10 +114,11 @@ def explore(
             off[k] = abs(us/known[k] - 1)
         for row in going:
             judged |= left[row]
-            scores += [(off[k]/(left[row][k] + FAINT), len(left[row])/len(told[row]) - 1) for k in told[row]]
+            scores[row] += [(off[k]/(left[row][k] + FAINT), len(left[row])/len(told[row]) - 1) for k in told[row]]
         going = [row for row in going if len(told[row]) < len(left[row]) and median(off[k] for k in told[row]) > bound]
-    scale = _within(KEPT, scores)
-    return {k: None if k in known else scale*(judged[k] + FAINT) for row in rows for k in row}
+    pool = _within(KEPT, [o for own in scores.values() for o in own])
+    scale = {row: max(pool, _own(own, scores.values())) for row,own in scores.items()}
+    return {k: None if k in known else s*(judged[k] + FAINT) for row,s in scale.items() for k in row}
 
 def _refine(rows:Iterable[Sequence[Key]], known:Mapping[Key, float], look:Callable[[Key], None], bound:float, rng:random.Random) -> None:
     "Look where the estimate is largest, until it is below the bound everywhere."
@@ -127,6 +129,14 @@ def _refine(rows:Iterable[Sequence[Key]], known:Mapping[Key, float], look:Callab
         look(row[at])
         if _off(row, known, lo, hi, at) > bound: look(row[at])
         open_[row] = gaps(row, known)
+
+def _own(own:Sequence[tuple[float, float]], scores:Iterable[Sequence[tuple[float, float]]]) -> float:
+    "The scale of one series by its own judges, who count the more the more they are, and by all."
+    both = [o for judges in scores for o in judges]
+    mine,all_ = sum(w for _,w in own),sum(w for _,w in both)
+    if not mine or not all_: return 0.
+    share = len(own)/(len(own) + SMALL)
+    return _within(KEPT, [(o, w*share/mine) for o,w in own] + [(o, w*(1 - share)/all_) for o,w in both])
 
 def _within(share:float, scores:Sequence[tuple[float, float]]) -> float:
     "The score that this share of the weight does not exceed, if one more like the others were there."
@@ -173,17 +183,24 @@ CALM = 'stop what else runs on this machine and measure again, or allow more noi
 
 class Journal:
     "Timings by key and visit, in a file that grows by a line for each."
-    def __init__(self, path:Path|None, about:About):
-        self.path,self.head = path,about.what()
+    def __init__(self,
+        path:Path|None,
+        about:About,
+        anew:bool=False,   # Take up only what was begun anew itself, and as it is asked for now
+    ):
+        self.path,self.head = path,about.what() | ({'anew': True} if anew else {})
         self.seen:dict[tuple[str, int], Timing] = {}
         self.pulse = inf  # What the pulse takes when all is quiet, microseconds, as far as that was seen
-        if path and path.is_file(): self._read(path)
+        there = bool(path and path.is_file())
+        if path and there and anew and _head(path) != self.head:
+            path.unlink()
+            there = False
+        if path and there: self._read(path)
         elif path: self._add(json.dumps(self.head))
 
     def _read(self, path:Path) -> None:
-        lines = path.read_bytes().decode(errors='replace').split('\n')
-        try: head = json.loads(lines[0])
-        except ValueError: head = None
+        lines,head = path.read_bytes().decode(errors='replace').split('\n'),_head(path)
+        if isinstance(head, dict) and head.get('anew') is True: self.head['anew'] = True
         if head != self.head:
             odd = next((k for k in self.head if not isinstance(head, dict) or head.get(k) != self.head[k]), '')
             raise ValueError(f"{path} was begun with {odd} {head.get(odd) if isinstance(head, dict) else 'unreadable'!r}, not {self.head.get(odd)!r}: remove it to begin anew, or measure as it was begun")
@@ -194,7 +211,7 @@ class Journal:
                 if 'pulse' in d: self._slowed(float(d['pulse']))
                 else:
                     at = d.pop('key'),d.pop('visit')
-                    self.seen[at] = Timing(**d)
+                    self.seen[at] = _sound(Timing(**d))
             except (ValueError, LookupError, TypeError, AttributeError): continue  # a line that was damaged is timed again
         if lines[-1]: write_whole(path, '\n'.join([lines[0], *whole, '']).encode())
 
@@ -221,7 +238,9 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open('a') as f: f.write(line + '\n')
-        except OSError as e: raise OSError(e.errno, f"{self.path} could not be written ({e.strerror}): make room, or name another file; the same command then goes on with what is in it") from None
+        except OSError as e:
+            what = 'make room' if e.errno in (ENOSPC, EDQUOT) else 'see that you may write there'
+            raise OSError(e.errno, f"{self.path} could not be written ({e.strerror}): {what}, or name another file; the same command then goes on with what is in it") from None
 
     def keep(self,
         unsteady:Set[str], # Names whose visits disagree
@@ -234,6 +253,18 @@ class Journal:
         pulse = [json.dumps({'pulse': self.pulse})] if self.pulse < inf else []
         if self.path: write_whole(self.path, '\n'.join([json.dumps(self.head), *pulse, *(_line(*o, t) for o,t in rest.items()), '']).encode())
         return said
+
+def _head(path:Path) -> object:
+    "What a journal was begun with; None where that cannot be read."
+    try: return json.loads(path.read_bytes().partition(b'\n')[0])
+    except ValueError: return None
+
+def _sound(t:Timing) -> Timing:
+    "It, if it can be one."
+    for k,v in asdict(t).items():
+        if k != 'built' and (type(v) not in (int, float) or not isfinite(v) or v < 0): raise ValueError(f"{k} is {v!r}: use a number of 0 or more")
+    if not t.median > 0: raise ValueError("nothing takes no time")
+    return t
 
 def _line(name:str, visit:int, t:Timing) -> str: return json.dumps({'key': name, 'visit': visit} | asdict(t))
 
@@ -426,19 +457,21 @@ RUNTIMES = ('onnxruntime', 'torch', 'tensorrt', 'trtexec')
 def open_runtime(
     name:str='onnxruntime',       # One of `RUNTIMES`
     settings:Settings=Settings(),
-    device:str='cpu',             # cpu or cuda; the last two are always on the GPU
+    device:str='cpu',             # cpu or cuda; torch alone knows cuda:1; the last two are always on the first GPU
 ) -> Any:                         # A `Runtime`
     "The runtime of this name."
+    if name not in RUNTIMES: raise UnknownName(f"runtime is {name!r}: use one of {', '.join(RUNTIMES)}")
+    where,_,n = device.partition(':')
+    if where not in ('cpu', 'cuda', *(['tensorrt'] if name == 'onnxruntime' else [])) or (':' in device and not (where == 'cuda' and n.isdecimal())): raise ValueError(f"device is {device!r}: use cpu or cuda")
+    if name != 'torch' and n.lstrip('0'): raise ValueError(f"device is {device!r}: {name} runs on the first GPU that it sees; use cuda, and let it see another one by CUDA_VISIBLE_DEVICES={n}")
     if name == 'torch':
         from nas_workbench.runtime.torch import TorchRuntime
         return TorchRuntime(settings, device)
     if name == 'onnxruntime':
         from nas_workbench.runtime.onnx import OnnxRuntime
-        return OnnxRuntime(settings, device.partition(':')[0])
-    if name in ('tensorrt', 'trtexec'):
-        from nas_workbench.runtime.tensorrt import TensorRtRuntime, TrtexecRuntime
-        return TensorRtRuntime(settings) if name == 'tensorrt' else TrtexecRuntime(settings)
-    raise UnknownName(f"runtime is {name!r}: use one of {', '.join(RUNTIMES)}")
+        return OnnxRuntime(settings, where)
+    from nas_workbench.runtime.tensorrt import TensorRtRuntime, TrtexecRuntime
+    return TensorRtRuntime(settings) if name == 'tensorrt' else TrtexecRuntime(settings)
 
 def usual(
     runtime:str='onnxruntime', # One of `RUNTIMES`
@@ -451,6 +484,7 @@ def usual(
 
 def reopen(about:About) -> Any: # A `Runtime`
     "The runtime that a table was measured with, on the same device; raises where either is another one."
+    if about.runtime == GIVEN: raise ValueError(f"the costs of this table were given in {about.unit}, not measured with a runtime: there is nothing to measure them with again")
     name,_,provider = about.runtime.partition('-')
     rt = open_runtime(name, Settings(about.batch, about.threads, about.precision), provider or about.where)
     about.check(device=rt.device, runtime=rt.name, version=rt.version)
@@ -516,7 +550,7 @@ def _judges(
     some = [a for a,o in role.items() if o.role == 'fit']
     if len(some) < networks: some = choose(table, space, networks)
     others = [a for a,o in role.items() if o.role == 'held out' and a not in some]
-    return some, list(dict.fromkeys(others + _held_out(space, held_out, some))), {a: o.measured for a,o in role.items()}
+    return some, list(dict.fromkeys(others + _held_out(space, held_out if networks else 0, some))), {a: o.measured for a,o in role.items()}
 
 def is_whole(
     table:LatencyTable,
@@ -539,35 +573,39 @@ def measure_table(
     networks:int=40,                 # Whole networks to calibrate with; 0: the plain sum
     held_out:int=20,                 # And to judge the calibration by
     exhaustive:bool=False,           # Time every width
-    anew:bool=False,                 # Take nothing from a table or a journal that is there
+    anew:bool=False,                 # Take nothing from a table that is there, nor from a journal that was not begun so
     plan:Plan=Plan(),
+    bound:float=.03,                 # What an interpolated entry is typically off by, at most
     limit:float=.05,                 # Noise above which nothing is stored
     report:Callable[[Progress], None]=lambda o: None,
     say:Callable[[str], None]=lambda o: None, # What was there already
-    **kwargs:Any,                    # Of `measure`: bound, …
+    **kwargs:Any,                    # Of `measure`: visits, …
 ) -> LatencyTable:
     "Every block of the space on this runtime, calibrated, in a file."
+    if networks and not 3 <= networks: raise ValueError(f"networks is {networks}: use 0 for the plain sum, or at least 3, better 40")
+    if held_out < 0: raise ValueError(f"held_out is {held_out}: use 0 or more")
+    if not 0 < limit < inf: raise ValueError(f"the limit of noise is {limit}: use a share above 0, such as 0.05")
     file,now,old = Path(path) if path else None,about_now(space, runtime),None
     if file and file.exists() and not anew:
         old = read_table(file)
         try: old.check(**now.what())
         except ValueError as e: raise ValueError(f"{file} is there already: {e}; name another file or remove this one") from None
+        if old.about.definition and old.about.definition != now.definition: raise ValueError(f"{file} is there already, for another search space of the name {space.name!r}: give this one a name of its own, or name another file")
         if is_whole(old, space, exhaustive, networks, held_out):
             left = sum(not o.measured for o in old.entries.values())
             say(f"{file} is whole already and nothing was measured: --anew begins from nothing" + (f", --exhaustive times the {left} widths that are interpolated" if left else ''))
             return old
     with claim(runtime.where, 'a measurement', alone=True), runtime.keeping(file and kept_beside(file)):
-        if file and anew: journal_of(file).unlink(missing_ok=True)
-        log = Journal(journal_of(file) if file else None, now)
+        log = Journal(journal_of(file) if file else None, now, anew)
         pulse = pulse_of(runtime, space, tolerance=limit, known=log.pulse)
         if log.seen: say(take_up(log, pulse))
         log.quieter(pulse.quiet)
         entries = dict(old.raw().entries) if old else {}
         keys = [k for k in space.latency_keys() if k not in entries or (exhaustive and not entries[k].measured)]
-        found,noise = measure(keys, lambda k: watched(pulse, log, lambda: time_key(runtime, k, plan)), log, exhaustive=exhaustive, report=report, limit=limit, **kwargs)
-        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=max(noise, old.about.noise if old else 0.)), entries | found)
-        if networks:
-            some,others,known = _judges(table, old, space, networks, held_out)
+        found,noise = measure(keys, lambda k: watched(pulse, log, lambda: time_key(runtime, k, plan)), log, bound=bound, exhaustive=exhaustive, report=report, limit=limit, **kwargs)
+        table = LatencyTable(replace(now, date=datetime.now(UTC).isoformat(timespec='seconds'), noise=max(noise, old.about.noise if old else 0.), bound=max(bound, old.about.bound if old else 0.)), entries | found)
+        some,others,known = _judges(table, old, space, networks, held_out)
+        if some:
             known |= dict(measure_networks([a for a in some + others if a not in known], runtime, log, pulse, plan, limit=limit, report=report))
             table = calibrate(table, [(a, known[a]) for a in some], [(a, known[a]) for a in others])
         check_quiet(log, limit)

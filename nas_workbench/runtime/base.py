@@ -177,6 +177,11 @@ def _alive(pid:int) -> bool:
     except OSError: return True
     return True
 
+def _started(pid:int) -> str:
+    "When a process began, in ticks since this computer did; empty where that is not told."
+    try: return Path(f'/proc/{pid}/stat').read_text(errors='replace').rpartition(')')[2].split()[19]  # the name before may hold anything
+    except (OSError, LookupError): return ''
+
 def _one(device:str) -> str:
     "A device as all processes of this computer would call it."
     if not device.startswith('cuda'): return device
@@ -191,6 +196,7 @@ class Claim:
     what: str
     pid: int
     alone: bool = False # It is a measurement
+    started: str = ''   # When the process was, which tells it from a later one of its number
 
     def __str__(self) -> str: return f'{self.what} (process {self.pid})'
 
@@ -200,10 +206,10 @@ def _others(device:str) -> list[Claim]:
     for file in sorted(_claims().glob('*.json')):
         try:
             d = json.loads(file.read_text())
-            o = Claim(str(d['device']), str(d['what']), int(d['pid']), d.get('alone') is True)
+            o = Claim(str(d['device']), str(d['what']), int(d['pid']), d.get('alone') is True, str(d.get('started', '')))
         except (OSError, ValueError, LookupError, TypeError, AttributeError): continue
         if o.device != _one(device) or o.pid == os.getpid(): continue
-        if _alive(o.pid): found.append(o)
+        if _alive(o.pid) and not (o.started and _started(o.pid) not in ('', o.started)): found.append(o)
         else: file.unlink(missing_ok=True)
     return found
 
@@ -228,7 +234,7 @@ def claim(
         while True:
             before = [str(o) for o in _others(device) if o.alone and not alone]
             if not before:
-                write_whole(file, json.dumps(asdict(Claim(_one(device), what, os.getpid(), alone))).encode())
+                write_whole(file, json.dumps(asdict(Claim(_one(device), what, os.getpid(), alone, _started(os.getpid())))).encode())
                 others = _others(device)  # looked at again: of two that come at once one sees the other
                 if alone and others: raise ValueError(f"{', '.join(map(str, others))} is running on {device}, which would spoil the measurement: wait until it has ended, or {otherwise}")
                 if not any(o.alone for o in others): break

@@ -86,7 +86,7 @@ class Search(Resumable):
         config:SearchConfig,
         space:SearchSpace,
         data:DataSource,
-        table:Costs,                      # Anything with `latency(key)`, microseconds
+        table:Costs,                      # Anything with `latency(key)`; in microseconds, unless it has a `unit`
         folder:str|Path,                  # Where checkpoints go
         emit:Emit=ignore,                 # Is handed every event
         control:Control|None=None,        # Is asked between steps
@@ -98,7 +98,7 @@ class Search(Resumable):
         room_mb:float=0.,                 # For checkpoints at the ends of epochs besides the two newest; more of them where they are small
     ):
         super().__init__(config, data, folder, emit, control, device, save_every, num_workers, prefetch, room_mb)
-        self.space,self.table,self.warmups = space,table,Path(warmups) if warmups else None
+        self.space,self.table,self.warmups,self.unit = space,table,Path(warmups) if warmups else None,getattr(table, 'unit', 'µs')
         self.check(config)
         check_data(config, space, data)
         self.check_parts()
@@ -232,7 +232,7 @@ class Search(Resumable):
             except ValueError as e: return None, said, f'{e}; the warm-up is done again'
         found,said,shared = self.ranks.first(look)
         if found: return self.take_up(found, said)
-        self.emit(Started(0, asdict(self.config), json.loads(self.space.to_json()), dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__)))
+        self.emit(Started(0, asdict(self.config), json.loads(self.space.to_json()), dict(nas_workbench=__version__, torch=torch.__version__, timm=timm.__version__), self.unit))
         if isinstance(shared, str): self.emit(Warned(0, 0, shared))
         if not isinstance(shared, Checkpoint): return 1, 0, 0
         self.emit(WarmupReused(0, self.config.warmup, self.fingerprint()))
@@ -259,7 +259,7 @@ class Search(Resumable):
         skipped = sum(b.kind == 'skip' for b in skippable)
         if len(skippable) > 1 and skipped > .75*len(skippable):
             self.warn('skips', f"{skipped} of {len(skippable)} layers that may be left out were: the search collapsed to skips, use a smaller alpha, a longer warm-up or easier data")
-        self.emit(Finished(self.loop.step, min(self.loop.epoch, self.config.epochs), self.reason, architecture.to_json(), lat))
+        self.emit(Finished(self.loop.step, min(self.loop.epoch, self.config.epochs), self.reason, architecture.to_json(), lat, self.unit))
         net = self.net.eval().extract(architecture)
         return Found(architecture, lat, self.reason, net, self.accuracy(net.eval())[0][0])
 

@@ -86,7 +86,7 @@ const count = n => n >= 1e6 ? `${(n/1e6).toPrecision(3)} M` : n >= 1e3 ? `${(n/1
 // One line of figures for an epoch.
 export function figures(film, e) {
   const say = (name, text) => film[name][e] === null || film[name][e] === undefined ? [] : [text(film[name][e])];
-  return [...say('lat', v => `${Number(v.toPrecision(4))} µs expected`), ...say('top1', v => `${v.toFixed(1)}% right`), ...say('params', v => `${count(v)} parameters`),
+  return [...say('lat', v => `${Number(v.toPrecision(4))} ${film.unit ?? 'µs'} expected`), ...say('top1', v => `${v.toFixed(1)}% right`), ...say('params', v => `${count(v)} parameters`),
     ...say('threshold', v => `threshold ${v.toFixed(2)}`)].join(' · ');
 }
 
@@ -104,6 +104,7 @@ function element(tag, attributes = {}, ...inside) {
 // Draw into `root`. `on.epoch` and `on.layer` hear of what the reader does. Returns what can be asked of it.
 export function mount(root, film, {other = null, epoch = film.epochs.length - 1, on = {}} = {}) {
   let reel = frames(film), at = clamp(epoch, film), against = '', layer = -1, timer = null, drawn = new Map();
+  const swatch = (look, name) => element('span', {}, element('i', {style: look}), name), compared = swatch('border-color:#CC79A7;border-width:2px', 'compared');
   const play = element('button', {type: 'button', class: 'play', 'aria-label': 'Play the search'}, '▶');
   const slider = element('input', {type: 'range', min: 0, step: 1, 'aria-label': 'Epoch'});
   const where = element('output', {class: 'where'}), compare = element('select', {'aria-label': 'Compare with'}), numbers = element('div', {class: 'numbers'});
@@ -140,10 +141,9 @@ export function mount(root, film, {other = null, epoch = film.epochs.length - 1,
       put('text', `name ${l}`, {class: 'name', x: `${LEFT - 2}%`, y: y[l] + ROW/2}, String(l));
     });
     film.columns.forEach((name, c) => put('text', `column ${name}`, {class: 'column', x: `${LEFT + column*(c + MIDDLE)}%`, y: 9}, name));
-    const swatch = (look, name) => element('span', {}, element('i', {style: look}), name);
     const kernels = [...new Set(film.columns.flatMap(o => /k(\d+)/.exec(o)?.[1] ?? []))];
     key.replaceChildren(...kernels.map(k => swatch(`background:${SHADES[k] ?? '#54278f'}`, `kernel ${k}`)), swatch('border-color:#D55E00;border-width:2.5px', 'SE'), swatch('background:#3182bd;opacity:.38', 'width open'),
-      swatch('background:rgba(128,128,128,.14)', 'removed'), swatch('border-color:#CC79A7;border-width:2px', 'compared'));
+      swatch('background:rgba(128,128,128,.14)', 'removed'), compared);
     const chosen = against;
     compare.replaceChildren(new Option('nothing', ''), ...(other ? [new Option(other.name || 'the other run', 'other')] : []), ...film.epochs.map(e => new Option(e ? `epoch ${e}` : 'the start', e)));
     compare.value = chosen;
@@ -153,6 +153,7 @@ export function mount(root, film, {other = null, epoch = film.epochs.length - 1,
   function draw() {
     const frame = reel[at], end = other && frames(other), there = against === '' ? null : against === 'other' ? end[clamp(at, other)] : reel[clamp(against, film)];
     const seen = new Set(), e = film.epochs[at];
+    compared.hidden = !there;
     for (const o of scene(film, frame, there)) {
       seen.add(o.key);
       if (o.role === 'chance') put('text', o.key, {class: 'chance', x: `${o.x}%`, y: o.y}, o.label);
@@ -167,7 +168,7 @@ export function mount(root, film, {other = null, epoch = film.epochs.length - 1,
     const news = film.words.filter(([when]) => when === e).map(([, text]) => text);
     const differ = there ? Object.values(differences(frame, there, film.columns)) : [];
     svg.setAttribute('aria-label', described(film, frame, e) + (there ? ` Compared: ${differ.join('; ') || 'the same'}.` : ''));
-    log.textContent = timer ? '' : (there ? [`${differ.length || 'no'} difference${differ.length === 1 ? '' : 's'}`, ...differ.slice(0, 5), ...(differ.length > 5 ? ['…'] : [])] : news.length ? news : [e <= film.warmup && e ? 'warm-up: only weights are trained' : e ? 'nothing was removed' : 'everything is there']).join(' · ');
+    log.textContent = timer ? '' : (there ? [`${differ.length || 'no'} difference${differ.length === 1 ? '' : 's'}`, ...differ.slice(0, 5), ...(differ.length > 5 ? ['…'] : [])] : news.length ? news : [e <= film.warmup && e ? 'warm-up: only weights are trained' : e ? 'nothing was removed in this epoch' : 'everything is there']).join(' · ');
   }
 
   function go(n) {
