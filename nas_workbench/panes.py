@@ -9,8 +9,9 @@ __all__ = ['VIEWS', 'View', 'Fit', 'Views', 'Errand', 'Runs']
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from .files import asset
 from .record import Record
 from .runs import Following, called, notes, program, runs_in
 from .scrubber import Scrubber
-from .gallery import fig_pareto, point
+from .run_page import load_run, published
+from .gallery import Point, fig_pareto, point
 from .sheet import fig_words
 from .views import fig_cost, fig_entropy, fig_losses, fig_masks, fig_probabilities, fig_runs, fig_training
 
@@ -35,16 +37,24 @@ with need('lab'):
 class View:
     "A figure to choose."
     name: str
-    draw: Callable[..., go.Figure] # Of a record, and of a layer where `layers`; of several records where `runs`
+    draw: Callable[..., go.Figure] # Of a record, and of a layer where `layers`; of several records by their folders where `runs`
     layers: bool = False
     runs: bool = False
 
-def _front(records:Sequence[Record]) -> go.Figure:
-    found = [point(o) for o in records if o.finished]
-    return fig_pareto(found, unit=records[0].unit, title='Networks that were found') if found else fig_words('no run that is shown has found a network yet')
+@lru_cache(64)
+def _published(folder:Path, written:int) -> list[Point]: return published(load_run(folder))  # of a result that was written then
+
+def _front(records:Mapping[Path, Record]) -> go.Figure:
+    found = {k: point(o) for k,o in records.items() if o.finished}
+    if not found: return fig_words('no run that is shown has found a network yet')
+    kept = [(k, (k/'result.json').stat().st_mtime_ns) for k in found if (k/'result.json').exists()]
+    reference = next((known for o in kept if (known := _published(*o))), [])
+    return fig_pareto([*found.values()], reference, unit=next(iter(records.values())).unit, title='Networks that were found')
+
+def _runs(records:Mapping[Path, Record]) -> go.Figure: return fig_runs([*records.values()])
 
 VIEWS = (View('Blocks', fig_probabilities, True), View('Widths', fig_masks, True), View('Learning', fig_losses), View('Cost', fig_cost), View('Undecided', fig_entropy), View('Training', fig_training),
-         View('Runs', fig_runs, runs=True), View('Front', _front, runs=True))
+         View('Runs', _runs, runs=True), View('Front', _front, runs=True))
 
 class Fit(anywidget.AnyWidget):
     "Beside a figure, keeps it as wide as its place; brings the style of the workbench."
@@ -102,7 +112,7 @@ class Views(W.VBox):
         one,shown = None if self.layer.value in (None, -1) else self.layer.value,{k: o for k,o in {self.folder: r, **self.others}.items() if o.begun}
         training = view.name == 'Training'
         there,not_yet = shown if view.runs else r.training_config if training else r.begun,'the network of this run has not been trained' if training and r.begun else 'nothing has happened yet'
-        try: fig = fig_words(not_yet) if not there else view.draw([*shown.values()]) if view.runs else view.draw(r, *([one] if view.layers else ()))
+        try: fig = fig_words(not_yet) if not there else view.draw(shown) if view.runs else view.draw(r, *([one] if view.layers else ()))
         except ValueError as e: fig = fig_words(str(e))
         self.figure.become(fig)
         found = [k for k,o in shown.items() if o.finished]

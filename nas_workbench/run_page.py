@@ -6,8 +6,8 @@
 __all__ = ['STATES', 'EPOCHS', 'COSTS', 'TRAINING', 'DETECTION', 'FILES', 'KNOWN', 'PUBLISHED', 'PAPER', 'Run', 'is_run',
            'load_run', 'shown', 'top1', 'predicted', 'commands', 'go_on', 'epochs_csv', 'training_csv', 'cards', 'lead',
            'took', 'brief', 'network_layers', 'space_table', 'space_facts', 'files_table', 'story', 'warnings', 'facts',
-           'search_panels', 'found_panels', 'device', 'published', 'contest', 'is_trained', 'neighbours',
-           'front_panels', 'published_panel', 'describe_run', 'packed', 'run_page']
+           'search_panels', 'found_panels', 'device', 'published', 'references', 'beaten', 'contest', 'is_trained',
+           'neighbours', 'front_panels', 'published_panel', 'describe_run', 'packed', 'run_page']
 
 # %% ../nbs/25_run_page.ipynb #c3
 import base64
@@ -334,6 +334,23 @@ def published(run:Run) -> list[Point]:
     same = run.job.get('data', '').startswith('imagenet') and 'V100' in device(run) and 'tensorrt' in device(run).lower()
     return PUBLISHED if same and run.architecture and run.architecture.classes == 1000 else []
 
+def references(runs:Sequence[Run]) -> list[Point]:
+    "Those that networks of one place are compared with; none until one of them is trained as they are."
+    return next((o for o in map(published, runs) if o), []) if any(o.architecture and is_trained(o) for o in runs) else []
+
+def beaten(
+    front:Sequence[Point],     # Networks that were found, of which none beats another
+    reference:Sequence[Point],
+) -> str:
+    "How references compare with them, in words; empty where there are none."
+    def beats(a:Point, b:Point) -> bool: return a.latency < b.latency and a.accuracy >= b.accuracy
+    if not front or not reference: return ''
+    better = sum(any(beats(o, p) for p in front) for o in reference)
+    lost = sum(any(beats(o, p) for o in reference) for p in front)
+    of = 'one of them' if len(front) > 1 else 'it'
+    told = f"{better or 'None'} of {len(reference)} references {'is' if better < 2 else 'are'} faster than {of} and at least as accurate"
+    return told + (f"; {'all' if lost == len(front) else lost} of these {len(front)} networks {'is' if lost == 1 else 'are'} beaten so." if len(front) > 1 and better else '.')
+
 KNOWN = ('EfficientNet-B0', 'EfficientNet-B2', 'OFA 389', 'ResNet-50', 'GPUNet-1')  # few enough to be named in a chart
 PUBLISHED = [Point(o.name, o.latency_us, o.top1_pct) for o in TABLE2 if o.name in KNOWN and not o.distilled]
 PAPER = [Point(o.name, o.latency_us, o.top1_pct) for o in TABLE2 if o.ours and not o.distilled]
@@ -350,6 +367,7 @@ def contest(
     points = [Point(o.name, l, top1(o), sketch(o.architecture)) for o,l in zip(trained, lat)]  # type: ignore[arg-type]
     how = 'after training from scratch' if any(map(is_trained, trained)) else 'with the weights of the search'
     left = f' {len(found) - len(trained)} more were not trained.' if len(found) > len(trained) else ''
+    if any(map(published, found)) and not references(found): left = ' References, which are trained, are left out until one of these is.'
     return trained, points, f"{'Measured' if real else 'Predicted'} {cost_in(runs[0].unit) if runs else 'latency'}; accuracy {how}.{left}"
 
 def is_trained(run:Run) -> bool: return run.result.get('trained_top1_pct') is not None or run.record.trained is not None
@@ -363,7 +381,7 @@ def neighbours(folder:Path) -> list[Run]:
 
 def front_panels(runs:Sequence[Run], name:str, title:str, costs:bool=True) -> list[Panel]:
     "Accuracy against latency, and predicted against measured latency."
-    reference = next((published(o) for o in runs if published(o)), [])
+    reference = references(runs)
     _,points,note = contest(runs, costs)
     found = [Panel(name, (fig_pareto(points, reference, runs[0].unit if runs else 'µs', title=title),), note=note)]
     timed = [Timed(o.name, predicted(o), o.result['measured_us']) for o in runs if o.result.get('measured_us') and predicted(o) is not None] if costs else []  # type: ignore[arg-type]
@@ -374,7 +392,7 @@ def published_panel() -> Panel:
     note = 'ImageNet, TensorRT in FP16, batch 1, on a V100, as the paper prints them. Neither their accuracies nor their latencies can be compared with those above.'
     return Panel('published', (fig_pareto(PAPER, PUBLISHED, title='Published networks, on a device of their own'),), note=note)
 
-# %% ../nbs/25_run_page.ipynb #c28
+# %% ../nbs/25_run_page.ipynb #c29
 def describe_run(run:Run, costs:bool=True, at:str='') -> dict[str, Any]:
     "Everything that the template asks of a run."
     r,a,s = run.record,run.architecture,run.space
@@ -403,7 +421,7 @@ def packed(d:Mapping[str, Any], record:Record, more:Iterable[Panel]=()) -> str:
 def run_page(run:Run, beside:Sequence[Run]=(), costs:bool=True, at:str='') -> str:
     "The report of a run."
     d,compared = describe_run(run, costs, at=at),[]
-    if run.architecture and (beside or published(run)): compared = front_panels([run, *beside], 'front', 'This network and the runs beside it' if beside else 'This network', costs)
+    if run.architecture and (beside or references([run])): compared = front_panels([run, *beside], 'front', 'This network and the runs beside it' if beside else 'This network', costs)
     elsewhere = [published_panel()] if run.architecture and not published(run) and run.kind != 'detection' else []
     names = [('pictures', 'Pictures'), ('found', 'Found' if run.kind == 'search' else 'Network'), ('compared', 'Compared'), ('search', 'Search'), ('training', 'Training'), ('asked', 'Asked'), ('files', 'Files')]
     there = dict(pictures=d['picture'], found=d['found'], compared=compared or elsewhere, search=d['panels'], training=d['training'], asked=True, files=True)

@@ -21,7 +21,7 @@ from .extras import need
 from .pages import Panel, card, cell, download, grid, pack, render, rows_csv, short, us
 from .progress import Progress
 from .record import Record
-from .run_page import (STATES, Run, contest, describe_run, device, facts, files_table, front_panels, is_run, is_trained, load_run, packed, predicted, published, published_panel, shown, space_facts,
+from .run_page import (STATES, Run, beaten, contest, describe_run, device, facts, files_table, front_panels, is_run, is_trained, load_run, packed, predicted, published, published_panel, references, shown, space_facts,
                                     top1, took)
 from .sweep import PLAN, Plan, Standing, Timing, from_home, job_folder, lost, onward, read_plan, value, status, sweep_timing
 from .sweep import grid as combinations
@@ -116,6 +116,8 @@ def walk(front:Sequence[tuple[Run, Point]], place:int=0) -> list[dict[str, Any]]
         alike = before is not None and a is not None and len(before.blocks) == len(a.blocks)
         changes = before.diff(a) if before is not None and a is not None else ()
         fig = fig_network(a, before if alike else None, title=run.name)  # type: ignore[arg-type]
+        left,right = fig.layout.xaxis.range
+        fig.update_xaxes(range=[left, left + 1.4*(right - left)])  # narrow: the words beside the blocks need more of it
         found.append(dict(name=run.name, latency=us(p.latency, run.unit), accuracy=f'{p.accuracy:.4g}%', against=front[n-1][0].name if n else '', changes=changes, panel=Panel(f'walk{place}-{n}', (fig,))))
     return found
 
@@ -225,7 +227,7 @@ def sweep_lead(sweep:Sweep, fronts:Mapping[str, Sequence[tuple[Run, Point]]]) ->
     def told(o:Sequence[tuple[Run, Point]]) -> str:
         fast,right = (f'{us(p.latency, r.unit)} with {p.accuracy:.4g}%' for r,p in (o[0], o[-1]))
         return f'{len(o)} of these are worth having, from {fast} to {right}.' if len(o) > 1 else f'one of these beats all others, {fast}.'
-    return what + f': {ended} ended with a network' + (f', and {told(best[0])}' if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
+    return what + f': {ended} ended with a network' + (f', and {told(best[0])} {beaten([p for _,p in best[0]], references(sweep.runs))}'.rstrip() if len(best) == 1 else f'; {len(fronts)} devices have a front each.' if best else '.')
 
 # %% ../nbs/25_sweep_page.ipynb #c17
 def _searches(runs:Sequence[Run]) -> list[Run]:

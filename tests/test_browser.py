@@ -87,7 +87,10 @@ def test_dragging_comparing_and_choosing(tour):
     assert page.locator('.nwb-scrubber:not(.nwb-workbench *) svg rect.other').count() > 5 and 'differences' in page.locator('.nwb-scrubber:not(.nwb-workbench *) .log').inner_text()
     page.locator('.nwb-scrubber:not(.nwb-workbench *) svg rect.row').nth(3).click(position={'x': 6, 'y': 8})
     wait_for(lambda: tour.ask('print(scrubber.epoch, scrubber.layer)').strip() == '20 3', page)
+    assert 'compared' in page.locator('.nwb-scrubber:not(.nwb-workbench *) .key').inner_text()
     page.locator('.nwb-scrubber:not(.nwb-workbench *) select').select_option('')
+    assert 'compared' not in page.locator('.nwb-scrubber:not(.nwb-workbench *) .key').inner_text()
+    assert page.locator('.nwb-scrubber:not(.nwb-workbench *) .log').inner_text() == 'nothing was removed in this epoch'
     assert page.locator('.nwb-scrubber:not(.nwb-workbench *) svg rect.other').count() == 0
 
 def test_playing_reaches_the_end(tour):

@@ -65,7 +65,7 @@ MAP = '''
 4 | figure           | 0 files
 4 | parameters       | 0 search.config train.config
 4 | form             | 0 parameters runs search.config
-4 | panes            | 0 files figure record runs sheet story views gallery scrubber
+4 | panes            | 0 files figure record runs sheet story views gallery scrubber run_page
 4 | workbench        | 0 figure form panes record runs sheet story search.config control
 4 | sweep            | 0 record story views scrubber costs.table search.schedule search.prune search.config control
 4 | sweep_view       | 0 figure record sheet story gallery sweep

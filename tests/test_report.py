@@ -22,7 +22,7 @@ from nas_workbench.control import WORK, present
 from nas_workbench.events import Cost, DetectionEpoch, DetectionFinished, Epoch, Failed, Finished, Resumed, Saved, TrainingEpoch, TrainingFinished, TrainingStarted
 from nas_workbench.record import Recorder, follow, read
 from nas_workbench.report import write_report
-from nas_workbench.run_page import describe_run, load_run, packed
+from nas_workbench.run_page import describe_run, front_panels, load_run, packed
 from nas_workbench.sweep import AT_WORK, SWEEPING, Plan, job_folder, named, read_plan, write_plan
 from nas_workbench.sweep_page import alike, load_sweep
 from nas_workbench.sheet import describe
@@ -246,6 +246,16 @@ def test_what_differs_is_not_told_as_what_all_share(tmp_path):
     text = ' '.join(words_of(page_of(folder)).split())
     assert f'alpha2-lam0.4 , alpha2-lam0.85 failed: {WHY}' in text and text.count(f'failed: {WHY}') == 1
 
+def test_references_are_told_of_in_words(tmp_path):
+    "They beat what was found, and the first sentence says so; beside networks that are not trained they are left out."
+    folder,known = make_sweep(tmp_path/'family'),[dict(name='thin', predicted_us=1., top1_pct=99.), dict(name='wide', predicted_us=900., top1_pct=50.)]
+    for o in folder.glob('jobs/*/result.json'): o.write_text(json.dumps(json.loads(o.read_text()) | dict(references=known)))
+    assert '1 of 2 references is faster than one of them and at least as accurate; all of these 3 networks are beaten so.' in words_of(page_of(folder))
+    o = load_run(make_run(tmp_path/'untrained', top1=None))
+    o = replace(o, result=o.result | dict(references=known))
+    panel, = front_panels([o], 'front', 'Here', costs=False)
+    assert 'thin' not in panel.alt and 'References, which are trained, are left out' in panel.note
+
 GRID = [dict(alpha=a, lam=l, data='digits') for a in (.2, .8) for l in (.4, .85)]
 
 @pytest.mark.parametrize(('jobs', 'train', 'mine'), [(GRID, 'chosen', False), (GRID[:1], 'all', False), (GRID[:3], 'none', True), ([dict(alpha=a, data='folder:a, b', epochs=None) for a in (.2, .4)], 'chosen', True)])
@@ -387,6 +397,7 @@ def test_narrow_dark_and_on_paper(run, sweep, tab, scheme):
         label = tab.locator('.plotly-figure .xtitle').first.evaluate("o => getComputedStyle(o).fill")
         assert abs(int(re.search(r'\d+', label)[0]) - ink) < 10
     tab.set_viewport_size({'width': 1280, 'height': 900})
+    assert max(tab.locator('.scroll').evaluate_all("o => o.filter(o => o.offsetParent).map(o => o.scrollWidth - o.clientWidth)")) <= 1, 'no table is cut'
     tab.evaluate("dispatchEvent(new Event('beforeprint'))")
     tab.wait_for_function("() => [...document.querySelectorAll('.plotly-figure[data-drawn] .main-svg')].every(o => o.getBoundingClientRect().width <= 700)")
     inks = tab.locator('.plotly-figure[data-drawn] .xtitle').evaluate_all("o => o.map(o => +/\\d+/.exec(getComputedStyle(o).fill)[0])")

@@ -14,6 +14,14 @@
     figures.config = {displayModeBar: 'hover', modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'], toImageButtonOptions: {scale: 2}};
   });
 
+  const apart = div => {  // of names that would lie over each other the first is shown; the others are told by the pointer and in words
+    const kept = [];
+    $$('.annotation', div).forEach(o => {
+      o.style.visibility = '';
+      const a = o.getBoundingClientRect(), over = b => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+      if (kept.some(over)) o.style.visibility = 'hidden'; else kept.push(a);
+    });
+  };
   const narrow = () => innerWidth < 640;
   const draw = async (div, n = 0) => {
     const [panels] = await Promise.all([pack(div.dataset.pack), plotly('plotly')]);
@@ -25,6 +33,7 @@
     const layout = {...o.layout, template: house, dragmode: narrow() ? false : 'zoom'};
     if (narrow()) layout.margin = {...layout.margin, l: Math.min(layout.margin?.l ?? 56, 44), r: 8};
     await figures.show(div, {data: o.data, layout});
+    apart(div);
     div.dataset.drawn = '';
   };
   let mounted;
@@ -88,7 +97,7 @@
   const open = id => { const o = document.getElementById(id); o?.closest('details')?.setAttribute('open', ''); };
   const printing = on => {  // paper is white and 700 pixels wide
     document.documentElement.toggleAttribute('data-print', on);
-    $$('.plotly-figure[data-drawn]').forEach(o => figures.show(o));
+    $$('.plotly-figure[data-drawn]').forEach(async o => { await figures.show(o); apart(o); });
   };
 
   addEventListener('DOMContentLoaded', async () => {
