@@ -42,7 +42,8 @@ def home(tmp_path_factory):
 def begin(home, *args, **env):
     env = os.environ | env | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
     command = [sys.executable, '-c', 'from nas_workbench.cli import main; main()', 'sweep', *map(str, args)]
-    return subprocess.Popen(command, cwd=home, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(command, cwd=home, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # which whoever began these tests in the background has switched off
 
 def nwb(home, *args):
     "Exit code, what was printed, and what was complained of."
@@ -133,8 +134,8 @@ def test_a_finished_sweep_has_nothing_left_to_do(home, whole):
 
 def page(folder, at):
     "The report of a sweep, as it stands in a folder of its own, without what is another at any time: seconds, memory and measured latencies."
-    shutil.copytree(folder, at/'sweep')
-    return write_report(at/'sweep', costs=False).read_text()
+    shutil.copytree(folder, at/'runs'/'sweep')  # two parts of its path stand on the page
+    return write_report(at/'runs'/'sweep', costs=False).read_text()
 
 def test_killed_half_way_it_goes_on_and_comes_to_the_same(home, whole, tmp_path):
     folder = home/'runs'/'killed'
