@@ -171,7 +171,7 @@ def check_command(
         check_quiet(log, noise)
     a = accuracy([x.latency(table) for x,_ in timed], [lat for _,lat in timed])
     typer.echo(a.line())
-    typer.echo('the table holds' if a.holds else f'the table no longer holds: remove {file}, and measure it anew with nwb latency measure {table.about.space} on a quiet machine')
+    typer.echo('the table holds' if a.holds else f'the table no longer holds: on a quiet machine measure it as it was measured, with --anew --out {file}')
     if not a.holds: raise typer.Exit(1)
 
 def space_of(
